@@ -1,0 +1,1 @@
+"""Recipes: importable modules above `toolkit`, one situation each, with the result it gave."""

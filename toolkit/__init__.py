@@ -1,0 +1,40 @@
+"""Transfer-learning image classifier: from a folder of photos to a served model."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit import backbones
+    from toolkit.finetune import finetune
+    from toolkit.serving.evaluate import Evaluation, evaluate
+    from toolkit.serving.loaded import Classifier, Prediction, load, predict
+
+__all__ = [
+    "Classifier",
+    "Evaluation",
+    "Prediction",
+    "backbones",
+    "evaluate",
+    "finetune",
+    "load",
+    "predict",
+]
+
+_MODULES = {
+    "Classifier": "toolkit.serving.loaded",
+    "Prediction": "toolkit.serving.loaded",
+    "Evaluation": "toolkit.serving.evaluate",
+    "evaluate": "toolkit.serving.evaluate",
+    "finetune": "toolkit.finetune",
+    "load": "toolkit.serving.loaded",
+    "predict": "toolkit.serving.loaded",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used: Keras and TensorFlow take seconds."""
+    if name == "backbones":
+        return importlib.import_module("toolkit.backbones")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

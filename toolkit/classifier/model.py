@@ -1,0 +1,61 @@
+"""A backbone and a head as one Keras model, and which of its layers are trained."""
+
+import keras
+import numpy as np
+
+HEAD = "logits"
+
+
+def attach_head(
+    backbone: keras.Model, kernel: np.ndarray, bias: np.ndarray, dropout: float = 0.0
+) -> keras.Model:
+    """Puts a linear classification layer on a backbone.
+
+    Args:
+        backbone: float32 [N, H, W, 3], values 0 to 255, to pooled features [N, D].
+        kernel: float32 [D, K], for instance a probe's.
+        bias: float32 [K].
+        dropout: Share of the features that is set to zero in training, 0 up to 1.
+
+    Returns:
+        A model that gives probabilities [N, K]. `logits_model` gives the logits, to train on.
+
+    Example:
+        >>> model = attach_head(backbone, probe.kernel, probe.bias, dropout=0.2)
+    """
+    hidden = keras.layers.Dropout(dropout, name="head_dropout")(backbone.output)
+    layer = keras.layers.Dense(kernel.shape[1], name=HEAD, dtype="float32")
+    outputs = keras.layers.Softmax(name="probabilities", dtype="float32")(layer(hidden))
+    model = keras.Model(backbone.input, outputs, name="classifier")
+    layer.set_weights([kernel, bias])
+    return model
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same layers up to the logits: the numerically sound end to train on."""
+    return keras.Model(model.input, model.get_layer(HEAD).output, name="logits_model")
+
+
+def freeze_below(
+    model: keras.Model, stages: dict[str, list[keras.layers.Layer]], unfreeze: int
+) -> list[str]:
+    """Leaves the head and the top stages trainable, and freezes all else.
+
+    BatchNormalization stays frozen everywhere: a few small batches would spoil its statistics.
+
+    Args:
+        model: As `attach_head` gives it.
+        stages: The backbone's layers by stage, from the input up.
+        unfreeze: How many stages from the top are trained, 0 to all.
+
+    Returns:
+        The names of the trained stages.
+    """
+    names = list(stages)
+    trained = names[len(names) - unfreeze :]
+    for layer in model.layers:
+        layer.trainable = layer.name == HEAD
+    for name in trained:
+        for layer in stages[name]:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    return trained

@@ -1,0 +1,193 @@
+"""`toolkit finetune`."""
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from toolkit.result import FinetuneResult
+
+
+class _Shares(click.ParamType):
+    """Numbers with commas between."""
+
+    name = "shares"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"numbers with commas between, as 0.7,0.15,0.15. Received: {value}")
+
+
+@click.command()
+@click.option(
+    "--data",
+    required=True,
+    metavar="SOURCE",
+    help="A folder of class folders, a folder with train/, val/ and test/, or sample:digits.",
+)
+@click.option(
+    "--backbone",
+    default="efficientnet-lite0",
+    show_default=True,
+    metavar="NAME",
+    help="The pretrained network; `toolkit backbones` lists them.",
+)
+@click.option("--name", help="To save under.  [default: the data folder's name]")
+@click.option(
+    "--models-dir",
+    default="models",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where models are saved.",
+)
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    metavar="imagenet|random|PATH",
+    help="What the network starts from.",
+)
+@click.option(
+    "--weights-mirror",
+    metavar="URL",
+    help="Own web server with the published weights.  [default: $TOOLKIT_WEIGHTS_MIRROR]",
+)
+@click.option(
+    "--image-size",
+    type=int,
+    metavar="PIXELS",
+    help="Height and width of the network's input.  [default: the network's own]",
+)
+@click.option(
+    "--split",
+    type=_Shares(),
+    default=(0.7, 0.15, 0.15),
+    show_default="0.7,0.15,0.15",
+    help="Shares of train, validation and test, where the data has no such folders.",
+)
+@click.option(
+    "--unfreeze",
+    type=int,
+    metavar="STAGES",
+    help="Top stages of the network that are trained.  [default: about half of its layers]",
+)
+@click.option(
+    "--epochs",
+    default=8,
+    show_default=True,
+    help="At most so many passes over the training images; 0: the probe alone.",
+)
+@click.option("--batch-size", default=32, show_default=True, help="Images in a training step.")
+@click.option(
+    "--learning-rate",
+    default=3e-4,
+    show_default=True,
+    help="The highest, after the warm-up and before the cosine decay.",
+)
+@click.option(
+    "--patience",
+    default=3,
+    show_default=True,
+    help="Epochs without a lower validation loss before training stops.",
+)
+@click.option(
+    "--dropout",
+    default=0.2,
+    show_default=True,
+    help="Share of the features that is dropped in training.",
+)
+@click.option("--weight-decay", default=1e-3, show_default=True, help="AdamW's.")
+@click.option(
+    "--augment",
+    default="auto",
+    show_default=True,
+    metavar="none|light|light-no-flip|auto",
+    help="Changes to training images. auto: light, without flips for the sample digits.",
+)
+@click.option(
+    "--max-pixels",
+    default=100_000_000,
+    show_default=True,
+    help="Larger images are refused before they are decoded.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    help="Of splits, initial weights, order, dropout and augmentation.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the unfinished run that had the same options."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def finetune(as_json: bool, **options: Any) -> None:
+    r"""Train a classifier on a folder of labelled images.
+
+    Reads and checks the images, splits them, computes the backbone's features once, fits a linear
+    probe on them, fine-tunes the upper stages, keeps what is better on the validation images,
+    measures it once on the test images, and saves it ready to be served.
+
+    \b
+    Examples:
+      toolkit finetune --data ./images
+      toolkit finetune --data ./images --backbone resnet50 --unfreeze 2
+      toolkit finetune --data sample:digits --epochs 3 --json
+    """
+    from toolkit.cli.libraries import quiet_import
+
+    with quiet_import():
+        from toolkit.finetune import finetune as run
+
+    result = run(**options)
+    if as_json:
+        print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
+    else:
+        _print(result)
+
+
+def _print(result: "FinetuneResult") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_table(result))
+    model = os.path.relpath(result.path.parent)
+    lines = [
+        f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
+        f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
+    ]
+    console.print("\n".join(lines), soft_wrap=True, markup=False)
+
+
+def _table(result: "FinetuneResult") -> "Table":
+    from rich.table import Table
+
+    metrics = result.metrics
+    low, high = metrics["test"]["accuracy_ci95"]
+    kept = {"probe": "the probe", "finetuned": "the fine-tuned network"}[metrics["chosen"]]
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("Kept", f"{kept}: {metrics['why']}")
+    table.add_row(
+        "Test accuracy",
+        f"{metrics['test']['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}, "
+        f"{metrics['test']['n']:,} images, measured once)",
+    )
+    table.add_row(
+        "Test macro-F1, loss", f"{metrics['test']['macro_f1']:.3f}, {metrics['test']['loss']:.4f}"
+    )
+    parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.timings.items())
+    table.add_row("Time", f"{sum(result.timings.values()):.0f} s: {parts}")
+    return table

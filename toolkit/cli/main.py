@@ -1,0 +1,69 @@
+"""The command `toolkit`: finds the verb's file, and turns a user's error into a line and exit 2."""
+
+import importlib
+import logging
+import os
+import sys
+
+import click
+
+VERBS = {
+    "finetune": "Train a classifier on a folder of labelled images.",
+    "predict": "Predict images with a saved classifier.",
+    "evaluate": "Measure a saved classifier on labelled images.",
+    "backbones": "List the pretrained networks.",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module only when it is asked for: help must be fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        return getattr(importlib.import_module(f"toolkit.cli.{cmd_name}"), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="toolkit")
+def toolkit() -> None:
+    r"""From a folder of photos to a served image classifier.
+
+    \b
+    Examples:
+      toolkit finetune --data ./images
+      toolkit predict models/images photo.jpg
+      toolkit evaluate models/images --data ./more-images
+      toolkit backbones
+    """
+
+
+def main() -> None:
+    """Runs the command line."""
+    _calm_libraries()
+    from toolkit.errors import ToolkitError
+
+    try:
+        toolkit()
+    except ToolkitError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _calm_libraries() -> None:
+    """Keeps the libraries' own notices off the screen, and lets the toolkit's warnings through."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("toolkit").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""`toolkit predict`."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from toolkit.serving.loaded import Prediction
+
+
+@click.command()
+@click.argument("model")
+@click.argument("paths", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print: csv and json have a line for each image, as soon as it is known.",
+)
+@click.option(
+    "--top", type=click.IntRange(1), default=1, show_default=True, help="Classes for each image."
+)
+def predict(model: str, paths: tuple[str, ...], output: str, top: int) -> None:
+    r"""Predict images with a saved classifier.
+
+    MODEL is models/NAME (its newest version) or models/NAME/VERSION. PATHS are files, folders
+    (searched with all their folders) and patterns.
+
+    \b
+    Examples:
+      toolkit predict models/images photo.jpg
+      toolkit predict models/images ./new-photos --format csv > labels.csv
+      toolkit predict models/images 'photos/**/*.jpg' --top 3
+    """
+    from toolkit.data.files import find_files
+    from toolkit.errors import NoImagesError
+    from toolkit.serving.bundle import find_bundle
+
+    bundle, files = find_bundle(model), find_files(paths)  # Before TensorFlow's seconds.
+    from toolkit.cli.libraries import import_tensorflow_alone
+
+    import_tensorflow_alone()
+    from toolkit.serving.loaded import Classifier
+
+    predictions = _Readable(Classifier(bundle.path).predict_each(files))
+    {"table": _print_table, "csv": _print_csv, "json": _print_json}[output](predictions, top)
+    if not predictions.count:
+        raise NoImagesError(", ".join(paths))
+
+
+class _Readable:
+    """The predictions of the readable images; the others are named on standard error."""
+
+    def __init__(self, results: Iterable) -> None:
+        self._results = results
+        self.count = 0
+
+    def __iter__(self) -> Iterator["Prediction"]:
+        from toolkit.data.table import Problem
+
+        for result in self._results:
+            if isinstance(result, Problem):
+                print(f"Left out: {result.path}: {result.reason}", file=sys.stderr)
+            else:
+                self.count += 1
+                yield result
+
+
+def _print_table(predictions: Iterable["Prediction"], top: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("image", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True)
+    for prediction in predictions:
+        for rank, (name, probability) in enumerate(prediction.top(top)):
+            shown = "" if rank else _printable(prediction.path)
+            table.add_row(_escape(shown), _escape(name), f"{probability:.1%}")
+    if table.row_count:
+        Console(highlight=False).print(table)
+
+
+def _print_csv(predictions: Iterable["Prediction"], top: int) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    ranks = range(1, top + 1)
+    writer.writerow(
+        ["path", *(f"{name}_{rank}" for rank in ranks for name in ("class", "probability"))]
+    )
+    for prediction in predictions:
+        values = [value for pair in prediction.top(top) for value in pair]
+        writer.writerow([_printable(prediction.path), *values])
+
+
+def _print_json(predictions: Iterable["Prediction"], top: int) -> None:
+    for prediction in predictions:
+        best = [{"class": name, "probability": value} for name, value in prediction.top(top)]
+        print(json.dumps({"path": _printable(prediction.path), "predictions": best}))
+
+
+def _printable(path: str) -> str:
+    """A path whose bytes are no valid text still prints."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,75 @@
+"""The image table: the images of a data set with their labels, classes and splits."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """The images of a data set, one row each.
+
+    Attributes:
+        root: The folder that the paths are relative to.
+        classes: Names of the K classes, sorted.
+        paths: N paths relative to `root`, with forward slashes.
+        labels: int32 [N], indices into `classes`.
+        digests: N hexadecimal digests of the files' content.
+        splits: N names out of `SPLITS`, or "" where the source gives none.
+        given: The splits that the source itself has folders for.
+        problems: The files that were left out.
+    """
+
+    root: Path
+    classes: list[str]
+    paths: np.ndarray
+    labels: np.ndarray
+    digests: np.ndarray
+    splits: np.ndarray
+    given: tuple[str, ...] = ()
+    problems: list[Problem] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def rows(self, chosen: np.ndarray) -> "ImageTable":
+        """The table of some of the rows, by index or mask."""
+        columns = ("paths", "labels", "digests", "splits")
+        return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+    def split(self, name: str) -> "ImageTable":
+        """The rows of one split."""
+        return self.rows(self.splits == name)
+
+    def without(self, problems: Sequence[Problem]) -> "ImageTable":
+        """The table without the files that turned out to be problems, which it then lists."""
+        bad = {problem.path for problem in problems}
+        kept = np.array([path not in bad for path in self.paths], bool)
+        return dataclasses.replace(self.rows(kept), problems=[*self.problems, *problems])
+
+    def file(self, row: int) -> Path:
+        """The path at which a row's image can be opened."""
+        return self.root / self.paths[row]
+
+    def files(self) -> list[bytes]:
+        """The paths at which the images can be opened, as the file system's bytes."""
+        root = os.fsencode(self.root) + b"/"
+        return [root + os.fsencode(path) for path in self.paths]
+
+    def counts(self) -> np.ndarray:
+        """Images in each class: int [K]."""
+        return np.bincount(self.labels, minlength=len(self.classes))

@@ -1,0 +1,269 @@
+"""The main job: from a folder of photos to a classifier that can be served."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from toolkit import backbones
+from toolkit.classifier.features import Features, compute_features
+from toolkit.classifier.model import attach_head, freeze_below, logits_model
+from toolkit.clock import Clock
+from toolkit.data.augment import choose_policy, make_augmenter
+from toolkit.data.batches import labelled_batches, steps_per_epoch, training_batches
+from toolkit.data.decode import MAX_PIXELS
+from toolkit.data.prepare import Preparation
+from toolkit.data.scan import scan
+from toolkit.data.sources import list_source
+from toolkit.data.splits import check_classes
+from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
+from toolkit.evaluation.metrics import measure
+from toolkit.files import naming_full_disk
+from toolkit.options import FinetuneOptions, check_unfreeze, model_name
+from toolkit.progress import Reporter
+from toolkit.result import FinetuneResult, summary
+from toolkit.run_record import run_record
+from toolkit.serving.save import Trained, save_bundle
+from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.probe import Probe, fit_probe
+from toolkit.training.progress import TrainingProgress
+
+PROBE, FINETUNED = "probe", "finetuned"
+PREDICTION_BATCH = 64
+
+
+def finetune(
+    data: str | os.PathLike[str],
+    backbone: str = "efficientnet-lite0",
+    *,
+    name: str | None = None,
+    models_dir: str | os.PathLike[str] = "models",
+    weights: str | os.PathLike[str] = "imagenet",
+    weights_mirror: str | None = None,
+    image_size: int | None = None,
+    split: Sequence[float] = (0.7, 0.15, 0.15),
+    unfreeze: int | None = None,
+    epochs: int = 8,
+    batch_size: int = 32,
+    learning_rate: float = 3e-4,
+    patience: int = 3,
+    dropout: float = 0.2,
+    weight_decay: float = 1e-3,
+    augment: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+    seed: int = 0,
+    resume: bool = False,
+    quiet: bool = False,
+) -> FinetuneResult:
+    """Trains a classifier on labelled images, measures it and saves it as a bundle.
+
+    Pooled features of the frozen backbone are computed once and kept in the cache; a probe
+    (logistic regression) is fitted on them; its weights become the head of the network, whose top
+    stages are then fine-tuned. What is better on the validation split is kept, measured once on
+    the test split, and saved as `models_dir/name/VERSION/`.
+
+    Args:
+        data: A folder of class folders, a folder with `train/` and `val/` or `test/` of such, or
+            "sample:digits".
+        backbone: The pretrained network; `toolkit backbones` lists them.
+        name: To save under; by default the data folder's name.
+        models_dir: The model repository.
+        weights: "imagenet", "random", or a file of weights.
+        weights_mirror: Base URL of an own web server with the published weights' files.
+        image_size: Height and width in pixels of the network's input; by default its own.
+        split: Shares of train, validation and test, where the data has no such folders.
+        unfreeze: How many of the backbone's top stages are trained; by default about the upper
+            half of its layers. 0: the head alone.
+        epochs: At most so many passes over the training split; 0: the probe alone.
+        batch_size: Images in a training step.
+        learning_rate: The highest, after the warm-up and before the cosine decay.
+        patience: Epochs without a lower validation loss before training stops.
+        dropout: Share of the features that is dropped in training.
+        weight_decay: AdamW's.
+        augment: "none", "light", "light-no-flip", or "auto": light, without flips for the sample
+            digits.
+        max_pixels: Larger images are refused before they are decoded.
+        seed: Of splits, initial weights, order, dropout and augmentation.
+        resume: Go on with the unfinished run that had the same options, if there is one.
+        quiet: Show no progress.
+
+    Returns:
+        The result: its `classifier` predicts, its `metrics` are those of `metrics.json`, and its
+        `path` is the bundle's.
+
+    Raises:
+        ToolkitError: Something that the caller can mend, said in its message.
+
+    Example:
+        >>> result = toolkit.finetune("./images", backbone="resnet50")
+        >>> result.metrics["test"]["accuracy"]
+        0.97
+        >>> result.classifier.predict(["photo.jpg"])[0].label
+        'cat'
+    """
+    listing = list_source(data)
+    entry = backbones.find(backbone)
+    options = FinetuneOptions(
+        data=os.fspath(data),
+        backbone=entry.name,
+        weights=os.fspath(weights),
+        image_size=image_size,
+        split=tuple(split),
+        unfreeze=entry.unfreeze if unfreeze is None else unfreeze,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        dropout=dropout,
+        weight_decay=weight_decay,
+        augment=choose_policy(augment, listing.flips),
+        max_pixels=max_pixels,
+        seed=seed,
+    )
+    check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
+    folder = Path(models_dir).expanduser() / model_name(name, options.data)
+    clock, reporter = Clock(), Reporter(quiet)
+    with UnfinishedRun.start(folder, asdict(options), resume) as run:
+        with clock("images"):
+            table = scan(listing, max_pixels, reporter.progress)
+            check_classes(table)
+        with clock("network"):
+            keras.utils.set_random_seed(seed)
+            network = backbones.load(
+                entry.name, weights=options.weights, image_size=image_size, mirror=weights_mirror
+            )
+            preparation = Preparation(*network.model.input_shape[1:3], max_pixels)
+        with clock("features"):
+            features = compute_features(table, network.model, preparation, reporter.progress)
+            reporter.problems(features.table.problems)
+            check_classes(features.table)
+            features = features.with_splits(split, seed)
+        with clock("probe"):
+            probe, probe_metrics = _fit_probe(features)
+            reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probe_metrics)}")
+        with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
+            model = attach_head(network.model, probe.kernel, probe.bias, dropout)
+            stages = backbones.stage_layers(network.model, entry)
+            trained_stages = freeze_below(model, stages, options.unfreeze)
+            checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
+            _fine_tune(model, features.table, preparation, checkpoint, options, reporter)
+            choice = _choose(model, probe_metrics, checkpoint, features.table, preparation)
+            reporter.say(f"Kept: {choice.chosen}: {choice.why}")
+        with clock("test"):
+            test = features.split(TEST)
+            if choice.chosen == PROBE:
+                probabilities = probe.predict(test.values)
+            else:
+                probabilities = _predict(model, test.table, preparation)
+            test_metrics = measure(test.table.labels, probabilities, table.classes)
+        with clock("saving"), naming_full_disk("the bundle", folder):
+            trained = Trained(
+                model=model,
+                table=features.table,
+                preparation=preparation,
+                metrics={
+                    "chosen": choice.chosen,
+                    "why": choice.why,
+                    "probe": probe_metrics,
+                    "validation": choice.metrics,
+                    "test": test_metrics,
+                },
+                history=checkpoint.history,
+                test_probabilities=probabilities,
+                run={
+                    **run_record(options, features.table, preparation, network.weights_origin),
+                    "trained_stages": trained_stages,
+                    "best_epoch": checkpoint.best_epoch,
+                    "probe_strength": probe.strength,
+                    "features_computed": features.computed,
+                    "timings": clock.parts,
+                },
+            )
+            bundle = save_bundle(trained, run.folder / "bundle", folder)
+    return FinetuneResult(bundle, clock.parts)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which of probe and fine-tuned network is kept, and its figures on validation."""
+
+    chosen: str
+    why: str
+    metrics: dict[str, Any]
+
+
+def _fit_probe(features: Features) -> tuple[Probe, dict[str, Any]]:
+    train, validation = features.split(TRAIN), features.split(VALIDATION)
+    labels, classes = validation.table.labels, validation.table.classes
+    probe = fit_probe(
+        train.values, train.table.labels, validation.values, labels, classes=len(classes)
+    )
+    return probe, measure(labels, probe.predict(validation.values), classes)
+
+
+def _fine_tune(
+    model: keras.Model,
+    table: ImageTable,
+    preparation: Preparation,
+    checkpoint: Checkpoint,
+    options: FinetuneOptions,
+    reporter: Reporter,
+) -> None:
+    """Trains the model's trainable layers and leaves it with the best weights."""
+    train, size = table.split(TRAIN), options.batch_size
+    steps = steps_per_epoch(len(train), size)
+    augment = make_augmenter(options.augment)
+
+    def batches(epochs: range) -> Iterable:
+        return training_batches(
+            train, preparation, size, augment=augment, seed=options.seed, epochs=epochs
+        )
+
+    fine_tune(
+        logits_model(model),
+        batches,
+        labelled_batches(table.split(VALIDATION), preparation, PREDICTION_BATCH),
+        steps_per_epoch=steps,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        checkpoint=checkpoint,
+        callbacks=[] if reporter.quiet else [TrainingProgress(steps, options.epochs)],
+    )
+
+
+def _choose(
+    model: keras.Model,
+    probe_metrics: dict[str, Any],
+    checkpoint: Checkpoint,
+    table: ImageTable,
+    preparation: Preparation,
+) -> _Choice:
+    """Takes what is better on validation, and leaves the model with its weights."""
+    if checkpoint.best_epoch == 0:
+        why = "no epoch of fine-tuning lowered the validation loss"
+        return _Choice(PROBE, why if checkpoint.history else "nothing was tuned", probe_metrics)
+    validation = table.split(VALIDATION)
+    probabilities = _predict(model, validation, preparation)
+    tuned = measure(validation.labels, probabilities, validation.classes)
+    comparison = (
+        f"on {tuned['n']:,} validation images, fine-tuning gives {tuned['accuracy']:.2%} "
+        f"(loss {tuned['loss']:.3f}), the probe {probe_metrics['accuracy']:.2%} "
+        f"(loss {probe_metrics['loss']:.3f})"
+    )
+    if (tuned["accuracy"], -tuned["loss"]) > (probe_metrics["accuracy"], -probe_metrics["loss"]):
+        return _Choice(FINETUNED, comparison, tuned)
+    checkpoint.restore_start(model)
+    return _Choice(PROBE, comparison, probe_metrics)
+
+
+def _predict(model: keras.Model, table: ImageTable, preparation: Preparation) -> np.ndarray:
+    """Probabilities float32 [N, K] of a table's images."""
+    batches = labelled_batches(table, preparation, PREDICTION_BATCH)
+    return np.concatenate([model.predict_on_batch(images) for images, _ in batches])

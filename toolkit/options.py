@@ -1,0 +1,76 @@
+"""The options of the main job: checked when they are given, kept in `run.json`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.data.splits import check_fractions
+from toolkit.errors import OptionError
+
+LARGEST_IMAGE = 178_956_970
+"""Pillow itself refuses images with more pixels."""
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """What decides a run's result; `toolkit.finetune` explains each."""
+
+    data: str
+    backbone: str
+    weights: str
+    image_size: int | tuple[int, int] | None
+    split: Sequence[float]
+    unfreeze: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int
+    dropout: float
+    weight_decay: float
+    augment: str
+    max_pixels: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_fractions(self.split)
+        _check_whole("--epochs", self.epochs, 0)
+        _check_whole("--batch-size", self.batch_size, 1)
+        _check_whole("--patience", self.patience, 1)
+        _check_whole("--seed", self.seed, 0)
+        _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
+        _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
+        _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
+        _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
+
+
+def check_unfreeze(unfreeze: int, stages: list[str]) -> None:
+    """Refuses a number of stages that the backbone has not got."""
+    _check_whole("--unfreeze", unfreeze, 0)
+    if unfreeze > len(stages):
+        rule = f"at most {len(stages)}, the backbone's stages ({', '.join(stages)})"
+        raise OptionError("--unfreeze", rule, unfreeze)
+
+
+def _check_whole(name: str, value: int, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise OptionError(name, f"a whole number, {low} or more", value)
+
+
+def _check(name: str, rule: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # NaN fails, too.
+        raise OptionError(name, rule, value)
+
+
+def model_name(name: str | None, data: str) -> str:
+    """The name to save under: as given, or made out of the data's.
+
+    Raises:
+        OptionError: It is not a plain folder name.
+    """
+    if name is None:
+        last = data.partition(":")[2] or Path(data).expanduser().absolute().name
+        name = re.sub(r"[^\w.-]+", "-", last).strip("-.") or "classifier"
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise OptionError("--name", "letters, digits, '-', '_' and '.', as one folder's name", name)
+    return name

@@ -1,0 +1,54 @@
+"""The record of a run: enough to repeat it, and to trust it."""
+
+import hashlib
+import importlib.metadata
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import keras
+
+from toolkit.backbones.weights import WeightsOrigin
+from toolkit.data.prepare import Preparation
+from toolkit.data.table import SPLITS, ImageTable
+from toolkit.options import FinetuneOptions
+
+PACKAGES = ("toolkit", "keras", "tensorflow", "numpy", "scipy", "albumentations", "pillow")
+
+
+def run_record(
+    options: FinetuneOptions,
+    table: ImageTable,
+    preparation: Preparation,
+    weights_origin: WeightsOrigin,
+) -> dict[str, Any]:
+    """The part of `run.json` that does not depend on the outcome."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "options": asdict(options),
+        "classes": table.classes,
+        "preparation": asdict(preparation),
+        "data": {
+            "root": str(table.root),
+            "digest": data_digest(table),
+            "images": {name: int((table.splits == name).sum()) for name in SPLITS},
+            "left_out": len(table.problems),
+        },
+        "weights": asdict(weights_origin),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            "backend": keras.backend.backend(),
+        },
+    }
+
+
+def data_digest(table: ImageTable) -> str:
+    """A digest of all images with their labels and splits, whatever their order."""
+    labels = (table.classes[label] for label in table.labels)
+    rows = sorted(zip(table.digests, labels, table.splits, strict=True))
+    digest = hashlib.blake2b(digest_size=16)
+    for row in rows:
+        digest.update(repr(row).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Bundles on disk, the SavedModel inside them, and its check."""

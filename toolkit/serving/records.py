@@ -1,0 +1,92 @@
+"""The records and pictures beside a SavedModel."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from toolkit.data.batches import Augment, image_batches
+from toolkit.data.prepare import Preparation
+from toolkit.data.table import ImageTable
+from toolkit.evaluation import pictures
+from toolkit.serving.bundle import write_csv
+
+SHOWN_MISTAKES = 24
+SHOWN_AUGMENTATIONS = 8
+DRAWS = 6
+THUMBNAIL = 256
+
+
+def write_splits(table: ImageTable, path: Path) -> None:
+    """Writes `splits.csv`: path, label, split, digest."""
+    labels = (table.classes[label] for label in table.labels)
+    rows = zip(table.paths, labels, table.splits, table.digests, strict=True)
+    write_csv(path, ["path", "label", "split", "digest"], rows)
+
+
+def write_problems(table: ImageTable, path: Path) -> None:
+    """Writes `problems.csv`: the files that were left out, and why."""
+    rows = ((problem.path, problem.reason) for problem in table.problems)
+    write_csv(path, ["path", "reason"], rows)
+
+
+def write_predictions(
+    table: ImageTable, classes: list[str], probabilities: np.ndarray, path: Path
+) -> None:
+    """Writes `predictions.csv`: path, label, predicted, one column for each class."""
+    predicted = probabilities.argmax(axis=1)
+    columns = zip(table.paths, table.labels, predicted, probabilities, strict=True)
+    rows = ([p, classes[t], classes[y], *map("{:.7g}".format, row)] for p, t, y, row in columns)
+    write_csv(path, ["path", "label", "predicted", *classes], rows)
+
+
+def write_history(history: list[dict[str, Any]], path: Path) -> None:
+    """Writes `history.csv`: a row for each epoch."""
+    header = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    write_csv(path, header, ([row[name] for name in header] for row in history))
+
+
+def draw_results(
+    table: ImageTable, classes: list[str], probabilities: np.ndarray, folder: Path
+) -> None:
+    """Draws `confusion_matrix.png` and `mistakes.png`: what was measured on a table's images."""
+    predicted = probabilities.argmax(axis=1)
+    pictures.confusion_matrix(table.labels, predicted, classes, folder / "confusion_matrix.png")
+    wrong = pictures.most_confident_mistakes(table.labels, probabilities)
+    shown = wrong[:SHOWN_MISTAKES]
+    pictures.mistakes(
+        [thumbnail(table.file(row)) for row in shown],
+        table.labels[shown],
+        predicted[shown],
+        probabilities[shown, predicted[shown]],
+        [Path(path).name for path in table.paths[shown]],
+        classes,
+        folder / "mistakes.png",
+        n=len(table),
+        n_mistakes=len(wrong),
+    )
+
+
+def thumbnail(file: Path) -> np.ndarray:
+    """A small copy for a picture: uint8 [H, W, 3], neither side above 256."""
+    with Image.open(file) as image:
+        image.draft("RGB", (THUMBNAIL, THUMBNAIL))
+        image = ImageOps.exif_transpose(image).convert("RGB")
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        return np.asarray(image)
+
+
+def draw_augmentations(
+    table: ImageTable, preparation: Preparation, augment: Augment, seed: int, path: Path
+) -> None:
+    """Draws `augmentations.png`: eight training images, each with draws as training sees them."""
+    shown = table.rows(np.linspace(0, len(table) - 1, SHOWN_AUGMENTATIONS).astype(int))
+    _, images = next(image_batches(shown, preparation, SHOWN_AUGMENTATIONS))
+    originals = np.rint(images).astype(np.uint8)
+    rows = np.arange(len(originals))
+    draws = [
+        augment(originals, np.stack([np.full_like(rows, seed), np.full_like(rows, k), rows], -1))
+        for k in range(DRAWS)
+    ]
+    pictures.augmentations(list(originals), [list(row) for row in zip(*draws, strict=True)], path)

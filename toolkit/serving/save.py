@@ -1,0 +1,96 @@
+"""Writes a bundle aside, checks it, and publishes it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from toolkit.data.augment import make_augmenter
+from toolkit.data.prepare import Preparation
+from toolkit.data.table import TEST, TRAIN, ImageTable
+from toolkit.evaluation import pictures
+from toolkit.serving import records
+from toolkit.serving.bundle import EXTRA, Bundle, publish, write_json
+from toolkit.serving.export import export_saved_model
+from toolkit.serving.parity import check_parity
+
+PARITY_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained classifier and all that its bundle tells of it.
+
+    Attributes:
+        model: float32 [N, H, W, 3], values 0 to 255, to probabilities [N, K].
+        table: All images with their splits.
+        preparation: What was done to them.
+        metrics: The content of `metrics.json`.
+        history: A row for each epoch.
+        test_probabilities: The model's for the test split, float32 [N, K].
+        run: The content of `run.json`.
+    """
+
+    model: keras.Model
+    table: ImageTable
+    preparation: Preparation
+    metrics: dict[str, Any]
+    history: list[dict[str, float]]
+    test_probabilities: np.ndarray
+    run: dict[str, Any]
+
+
+def save_bundle(trained: Trained, working: Path, folder: Path) -> Bundle:
+    """Saves a classifier as the next version in a model's folder.
+
+    Args:
+        trained: What is saved.
+        working: A folder on the same disk in which the bundle is made; it need not exist.
+        folder: The model's, `models/NAME`.
+
+    Raises:
+        ParityError: The exported model does not give the trained one's probabilities; nothing is
+            published.
+    """
+    shutil.rmtree(working, ignore_errors=True)
+    export_saved_model(trained.model, trained.table.classes, trained.preparation, working)
+    difference = _check_parity(trained, working)
+    extra = working / EXTRA
+    extra.mkdir()
+    trained.model.save(extra / "model.keras")
+    _write_records(trained, extra)
+    _draw(trained, extra)
+    write_json(extra / "run.json", {**trained.run, "export_difference": difference})
+    return publish(working, folder)
+
+
+def _check_parity(trained: Trained, saved_model: Path) -> float:
+    test = trained.table.split(TEST)
+    rows = np.unique(np.linspace(0, len(test) - 1, PARITY_IMAGES).astype(int))
+    files = [test.file(row) for row in rows]
+    return check_parity(saved_model, files, trained.test_probabilities[rows])
+
+
+def _write_records(trained: Trained, extra: Path) -> None:
+    table, classes = trained.table, trained.table.classes
+    records.write_splits(table, extra / "splits.csv")
+    records.write_problems(table, extra / "problems.csv")
+    records.write_history(trained.history, extra / "history.csv")
+    probabilities = trained.test_probabilities
+    records.write_predictions(table.split(TEST), classes, probabilities, extra / "predictions.csv")
+    write_json(extra / "metrics.json", trained.metrics)
+
+
+def _draw(trained: Trained, extra: Path) -> None:
+    classes, options = trained.table.classes, trained.run["options"]
+    records.draw_results(trained.table.split(TEST), classes, trained.test_probabilities, extra)
+    probe = trained.metrics["probe"]
+    pictures.learning_curves(trained.history, probe, extra / "learning_curves.png")
+    augmenter = make_augmenter(options["augment"])
+    if augmenter is not None:
+        train = trained.table.split(TRAIN)
+        path = extra / "augmentations.png"
+        records.draw_augmentations(train, trained.preparation, augmenter, options["seed"], path)

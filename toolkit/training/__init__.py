@@ -1,0 +1,1 @@
+"""The probe and the parts of the fit loop: schedules, optimizers, callbacks."""

@@ -1,0 +1,109 @@
+"""Keeps the best weights, stops when there is no gain, and lets a killed run go on."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from toolkit.files import appearing
+
+STATE = "state.npz"
+BEST = "best.npz"
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Early stopping on validation loss that survives the process.
+
+    After each epoch it writes to `folder` the trained weights, the optimizer's and the random
+    generators' state, the history, and the best weights so far: each file appears whole or not at
+    all. A new `Checkpoint` on the same folder goes on from there (`resume`).
+
+    Args:
+        folder: Where the files go.
+        patience: Epochs without a lower validation loss before training stops.
+        start: Validation loss of the weights that training starts from, the first to be beaten.
+
+    Attributes:
+        history: A row for each finished epoch: epoch (from 1), loss, accuracy, val_loss,
+            val_accuracy, learning_rate.
+        best_epoch: The epoch with the lowest validation loss; 0: none was better than the start.
+    """
+
+    def __init__(self, folder: Path, patience: int, start: float) -> None:
+        super().__init__()
+        self._folder = folder
+        self._patience = patience
+        self._best_loss = start
+        self.best_epoch = 0
+        self.history: list[dict[str, float]] = []
+
+    def resume(self, model: keras.Model) -> int:
+        """Puts a compiled model where the folder's run was left; gives the epochs that are done."""
+        self._start = _copy(model.trainable_variables)
+        if not (self._folder / STATE).exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        with np.load(self._folder / STATE) as state:
+            record = json.loads(str(state["record"]))
+            _assign(_state_variables(model), [state[f"v{i}"] for i in range(record["variables"])])
+        self.history, self.best_epoch = record["history"], record["best_epoch"]
+        if self.best_epoch:
+            self._best_loss = self.history[self.best_epoch - 1]["val_loss"]
+        return len(self.history)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether there was no gain for as many epochs as are allowed."""
+        return len(self.history) - self.best_epoch >= self._patience
+
+    def restore_start(self, model: keras.Model) -> None:
+        """Gives the model the weights that training started from."""
+        _assign(model.trainable_variables, self._start)
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Gives the model the best weights, those of the start where none were better."""
+        values = self._start
+        if self.best_epoch:
+            with np.load(self._folder / BEST) as best:
+                values = [best[f"v{i}"] for i in range(len(self._start))]
+        _assign(model.trainable_variables, values)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Writes what a resumed run needs, the best weights first."""
+        row = {key: float(value) for key, value in (logs or {}).items()}
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.history.append({"epoch": epoch + 1, **row})
+        if row["val_loss"] < self._best_loss:
+            self._best_loss, self.best_epoch = row["val_loss"], epoch + 1
+            _save(self._folder / BEST, _copy(self.model.trainable_variables))
+        values = _copy(_state_variables(self.model))
+        record = {
+            "variables": len(values),
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+        }
+        _save(self._folder / STATE, values, record=np.array(json.dumps(record)))
+        if self.out_of_patience:
+            self.model.stop_training = True
+
+
+def _state_variables(model: keras.Model) -> list[keras.Variable]:
+    """All that training changes: weights, the optimizer's state, random generators."""
+    weights = {id(weight) for weight in model.weights}
+    generators = [v for v in model.non_trainable_variables if id(v) not in weights]
+    return [*model.trainable_variables, *generators, *model.optimizer.variables]
+
+
+def _copy(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _save(path: Path, values: list[np.ndarray], **more: np.ndarray) -> None:
+    with appearing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **{f"v{i}": value for i, value in enumerate(values)}, **more)

@@ -1,0 +1,40 @@
+"""Training's progress, with the time left."""
+
+import keras
+
+from toolkit.progress import bar
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """A progress bar over all epochs on standard error, with the last validation's figures."""
+
+    def __init__(self, steps_per_epoch: int, epochs: int) -> None:
+        super().__init__()
+        self._steps_per_epoch = steps_per_epoch
+        self._epochs = epochs
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Shows the bar."""
+        self._bar = bar()
+        self._bar.start()
+        self._task = self._bar.add_task(
+            "Fine-tuning", total=self._epochs * self._steps_per_epoch, note=""
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Moves the bar to the epoch's first step."""
+        self._bar.update(self._task, completed=epoch * self._steps_per_epoch)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Moves the bar by a step."""
+        self._bar.advance(self._task)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Shows the validation's figures."""
+        logs = logs or {}
+        note = f"epoch {epoch + 1}/{self._epochs}: validation {logs['val_accuracy']:.1%}"
+        self._bar.update(self._task, note=note)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Leaves the bar on the screen."""
+        self._bar.stop()

@@ -138,7 +138,8 @@ def finetune(
             network = backbones.load(
                 entry.name, weights=options.weights, image_size=image_size, mirror=weights_mirror
             )
-            preparation = Preparation(*network.model.input_shape[1:3], max_pixels)
+            _, height, width, _ = network.model.input_shape
+            preparation = Preparation(height, width, max_pixels)
         with clock("features"):
             features = compute_features(table, network.model, preparation, reporter.progress)
             reporter.problems(features.table.problems)

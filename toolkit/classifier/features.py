@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +63,14 @@ def compute_features(
     """
     store = ArrayStore(_folder(network, preparation), network.output_shape[-1])
     first_rows = {digest: row for row, digest in reversed(list(enumerate(table.digests)))}
-    todo = table.rows(np.array([first_rows[d] for d in store.missing(table.digests)], np.int64))
+    todo = table.rows(
+        np.array([first_rows[d] for d in store.missing(list(table.digests))], np.int64)
+    )
     problems: list[Problem] = []
     if len(todo):
         problems = _fill(store, todo, network, preparation, progress)
         table = table.without(_with_copies(table, problems))
-    return Features(table, store.read(table.digests), len(todo) - len(problems))
+    return Features(table, store.read(list(table.digests)), len(todo) - len(problems))
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -77,7 +79,7 @@ def weights_digest(model: keras.Model) -> str:
     for weight in model.weights:
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
         digest.update(f"{value.dtype}{value.shape}".encode())
-        digest.update(value)
+        digest.update(value.tobytes())
     return digest.hexdigest()
 
 
@@ -124,7 +126,7 @@ def _fill(
 
 
 def _gather(
-    batches: Iterator[tuple[np.ndarray, np.ndarray]], network: keras.Model
+    batches: Iterable[tuple[np.ndarray, np.ndarray]], network: keras.Model
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Features of many batches at a time, so that a killed run loses only seconds of work."""
     rows, values, since = [], [], time.monotonic()

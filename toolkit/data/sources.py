@@ -69,7 +69,8 @@ def _list_folder(root: Path, flips: bool = True) -> Listing:
 
 
 def _list_splits(root: Path, folders: list[str], problems: list[Problem]) -> Listing:
-    files, classes, splits = [], set(), []
+    files: list[tuple[str, str, str]] = []
+    classes, splits = set(), []
     for folder in folders:
         split = SPLIT_FOLDERS.get(folder.lower())
         if split is None:

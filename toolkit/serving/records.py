@@ -57,8 +57,8 @@ def draw_results(
     shown = wrong[:SHOWN_MISTAKES]
     pictures.mistakes(
         [thumbnail(table.file(row)) for row in shown],
-        table.labels[shown],
-        predicted[shown],
+        list(table.labels[shown]),
+        list(predicted[shown]),
         probabilities[shown, predicted[shown]],
         [Path(path).name for path in table.paths[shown]],
         classes,
@@ -70,11 +70,11 @@ def draw_results(
 
 def thumbnail(file: Path) -> np.ndarray:
     """A small copy for a picture: uint8 [H, W, 3], neither side above 256."""
-    with Image.open(file) as image:
-        image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        image = ImageOps.exif_transpose(image).convert("RGB")
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        return np.asarray(image)
+    with Image.open(file) as opened:
+        opened.draft("RGB", (THUMBNAIL, THUMBNAIL))
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(image)
 
 
 def draw_augmentations(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -83,7 +84,7 @@ class Checkpoint(keras.callbacks.Callback):
             "history": self.history,
             "best_epoch": self.best_epoch,
         }
-        _save(self._folder / STATE, values, record=np.array(json.dumps(record)))
+        _save(self._folder / STATE, values, json.dumps(record))
         if self.out_of_patience:
             self.model.stop_training = True
 
@@ -104,6 +105,7 @@ def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _save(path: Path, values: list[np.ndarray], **more: np.ndarray) -> None:
+def _save(path: Path, values: list[np.ndarray], record: str = "") -> None:
+    arrays: dict[str, Any] = {f"v{i}": value for i, value in enumerate(values)}
     with appearing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **{f"v{i}": value for i, value in enumerate(values)}, **more)
+        np.savez(file, **arrays, record=np.array(record))

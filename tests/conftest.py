@@ -1,0 +1,79 @@
+"""What the tests share: small images, a small data set, one finished run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+ROOT = Path(__file__).parent.parent
+COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of the tests' own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOOLKIT_CACHE", str(folder))
+        yield folder
+
+
+def draw_image(
+    colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)
+) -> Image.Image:
+    """A noisy picture, mostly of one colour; (width, height)."""
+    noise = np.random.default_rng(seed).normal(0, 40, (size[1], size[0], 3))
+    return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
+
+
+def write_images(
+    folder: Path, count: int, classes: dict | None = None, first_seed: int = 0
+) -> Path:
+    """Class folders with `count` different JPEGs each."""
+    for number, (name, colour) in enumerate((classes or COLOURS).items()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for k in range(count):
+            seed = first_seed + 1000 * number + k
+            draw_image(colour, seed).save(
+                folder / name / f"{name}-{first_seed + k:03}.jpg", quality=90
+            )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three class folders with 20 images each. Not to be changed."""
+    return write_images(tmp_path_factory.mktemp("data") / "colours", 20)
+
+
+SMALL = {
+    "backbone": "efficientnet-lite0",
+    "image_size": 32,
+    "epochs": 1,
+    "batch_size": 16,
+    "quiet": True,
+}
+"""Options of a run of a few seconds, with real weights."""
+
+
+@pytest.fixture(scope="session")
+def finished(images: Path, tmp_path_factory: pytest.TempPathFactory, cache: Path):
+    """One finished run's result. Not to be changed."""
+    import toolkit
+
+    return toolkit.finetune(images, models_dir=tmp_path_factory.mktemp("models"), **SMALL)
+
+
+def run_toolkit(*arguments: object, **options: object):
+    """Runs the command line in a process of its own; returns the completed process."""
+    import subprocess
+
+    command = [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, **options)

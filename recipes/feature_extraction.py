@@ -1,33 +1,29 @@
-"""A classifier on frozen features: the answer in seconds, and often good enough.
+"""A linear probe on a frozen backbone's features: an honest answer in seconds.
 
-Measured: see below.
+RESULT
 
     python -m recipes.feature_extraction --data sample:digits
+
+Use it first on any data: it tells whether the classes can be told apart at all, and it is what
+fine-tuning must beat. The features stay in the cache: another seed or split, or ten photos more,
+cost next to nothing.
 """
 
-import click
-
 import toolkit
+from recipes._command import run_recipe
 from toolkit.result import FinetuneResult
 
 
-def feature_extraction(data: str, backbone: str = "efficientnet-lite0") -> FinetuneResult:
-    """Fits and saves a linear probe on the backbone's features; nothing of it is trained.
-
-    A second run with other data of which some was seen before, another split or another seed
-    takes the features that are known from the cache.
-    """
-    return toolkit.finetune(data, backbone=backbone, epochs=0)
-
-
-@click.command()
-@click.option("--data", required=True)
-@click.option("--backbone", default="efficientnet-lite0", show_default=True)
-def main(data: str, backbone: str) -> None:
-    """Run the recipe."""
-    result = feature_extraction(data, backbone)
-    print(f"test accuracy {result.metrics['test']['accuracy']:.4f}, saved as {result.path}")
+def feature_extraction(
+    data: str,
+    *,
+    backbone: str = "efficientnet-lite0",
+    models_dir: str = "models",
+    seed: int = 0,
+) -> FinetuneResult:
+    """Fits, measures and saves a probe; nothing of the backbone is trained."""
+    return toolkit.finetune(data, backbone, models_dir=models_dir, seed=seed, epochs=0)
 
 
 if __name__ == "__main__":
-    main()
+    run_recipe(feature_extraction)

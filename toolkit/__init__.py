@@ -37,4 +37,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("toolkit.backbones")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value  # Importing `toolkit.finetune` has put the module here.
+    return value

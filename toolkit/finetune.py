@@ -52,7 +52,7 @@ def finetune(
     epochs: int = 8,
     batch_size: int = 32,
     learning_rate: float = 3e-4,
-    patience: int = 3,
+    patience: int = 5,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
     augment: str = "auto",
@@ -130,9 +130,6 @@ def finetune(
     folder = Path(models_dir).expanduser() / model_name(name, options.data)
     clock, reporter = Clock(), Reporter(quiet)
     with UnfinishedRun.start(folder, asdict(options), resume) as run:
-        with clock("images"):
-            table = scan(listing, max_pixels, reporter.progress)
-            check_classes(table)
         with clock("network"):
             keras.utils.set_random_seed(seed)
             network = backbones.load(
@@ -140,6 +137,9 @@ def finetune(
             )
             _, height, width, _ = network.model.input_shape
             preparation = Preparation(height, width, max_pixels)
+        with clock("images"):
+            table = scan(listing, max_pixels, reporter.progress)
+            check_classes(table)
         with clock("features"):
             features = compute_features(table, network.model, preparation, reporter.progress)
             reporter.problems(features.table.problems)

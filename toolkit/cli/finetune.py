@@ -97,7 +97,7 @@ class _Shares(click.ParamType):
 )
 @click.option(
     "--patience",
-    default=3,
+    default=5,
     show_default=True,
     help="Epochs without a lower validation loss before training stops.",
 )

@@ -28,7 +28,7 @@ def fine_tuning(
         backbone,
         models_dir=models_dir,
         seed=seed,
-        epochs=8,  # With warm-up over the first tenth and a cosine down to 0.
+        epochs=6,  # With warm-up over the first tenth and a cosine down to 0.
         learning_rate=3e-4,  # AdamW's, for the upper stages and the head alike.
         patience=5,
         dropout=0.2,

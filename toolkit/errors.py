@@ -109,13 +109,33 @@ class BundleError(ToolkitError, ValueError):
         super().__init__(f"{path} is no usable model: {problem}. {mend}")
 
 
+class NotWritableError(ToolkitError, OSError):
+    """A folder in which nothing can be made."""
+
+    def __init__(self, option: str, folder: object, error: OSError) -> None:
+        super().__init__(
+            f"{option} must be a folder that can be written. {folder} cannot be made or written "
+            f"({error.strerror or error}); choose another, or mend its permissions."
+        )
+
+
+class UnreadableImageError(ToolkitError, ValueError):
+    """A file that was to be predicted and is no readable image."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"Each file must be a readable image. {path}: {reason}. "
+            "Leave it out, or use `predict_each`, which goes on."
+        )
+
+
 class ParityError(ToolkitError, RuntimeError):
     """The exported model disagrees with the trained one."""
 
     def __init__(self, difference: float, limit: float) -> None:
         super().__init__(
             f"The exported model must give the trained model's probabilities to {limit:g}; they "
-            f"differ by {difference:.2g}. Nothing was published; please report this with run.json."
+            f"differ by {difference:.2g}. Nothing was published; please report this command."
         )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import tempfile
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import platformdirs
 from toolkit.errors import DiskFullError, ToolkitError
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+DAMAGED_ARRAYS = (ValueError, EOFError, SyntaxError, tokenize.TokenError)
+"""What NumPy raises over a file that is no array, or a damaged one."""
 
 
 def cache_folder() -> Path:

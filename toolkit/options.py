@@ -11,6 +11,9 @@ from toolkit.errors import OptionError
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
 
+LARGEST_NUMBER = 2**31 - 1
+"""Beyond it, seeds and sizes do not fit where they go."""
+
 
 @dataclass(frozen=True)
 class FinetuneOptions:
@@ -53,8 +56,8 @@ def check_unfreeze(unfreeze: int, stages: list[str]) -> None:
 
 
 def _check_whole(name: str, value: int, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise OptionError(name, f"a whole number, {low} or more", value)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST_NUMBER:
+        raise OptionError(name, f"a whole number from {low} to {LARGEST_NUMBER:,}", value)
 
 
 def _check(name: str, rule: str, value: float, low: float, high: float) -> None:

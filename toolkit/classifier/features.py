@@ -1,12 +1,14 @@
 """What a frozen network computes for images: once for each content, kept on disk."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +23,8 @@ from toolkit.progress import Progress
 
 BATCH_SIZE = 32
 SECONDS_BETWEEN_SHARDS = 15
+LOSABLE_SHARE = 0.05
+"""Of a long run's work: later shards are larger, lest there be thousands of files."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,18 @@ class Features:
 
     Attributes:
         table: The images that could be decoded; its problems name the others.
-        values: float32 [N, D], a row for each of the table's.
-        computed: How many rows were not in the cache.
+        computed: How many were not in the cache.
+        store: Holds their features.
     """
 
     table: ImageTable
-    values: np.ndarray
     computed: int
+    store: ArrayStore
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """float32 [N, D], a row for each of the table's; mapped from disk where it is large."""
+        return self.store.read(list(self.table.digests))
 
     def with_splits(self, fractions: Sequence[float], seed: int) -> "Features":
         """The same features, with the table's images shared out."""
@@ -43,8 +52,7 @@ class Features:
 
     def split(self, name: str) -> "Features":
         """Those of one split."""
-        chosen = self.table.splits == name
-        return Features(self.table.rows(chosen), self.values[chosen], self.computed)
+        return dataclasses.replace(self, table=self.table.split(name))
 
 
 def compute_features(
@@ -70,7 +78,7 @@ def compute_features(
     if len(todo):
         problems = _fill(store, todo, network, preparation, progress)
         table = table.without(_with_copies(table, problems))
-    return Features(table, store.read(list(table.digests)), len(todo) - len(problems))
+    return Features(table, len(todo) - len(problems), store)
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -83,11 +91,28 @@ def weights_digest(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+def _layers_digest(network: keras.Model) -> str:
+    """A digest of the architecture, whatever names Keras has counted up for its layers."""
+    network_config = json.loads(network.to_json())
+    names = [layer["name"] for layer in network_config["config"]["layers"]]
+    numbers = {name: f"layer-{number}" for number, name in enumerate(names)}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: renamed(item) for key, item in value.items() if key != "trainable"}
+        if isinstance(value, list):
+            return [renamed(item) for item in value]
+        return numbers.get(value, value) if isinstance(value, str) else value
+
+    text = json.dumps(renamed(network_config))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def _folder(network: keras.Model, preparation: Preparation) -> Path:
     """The cache's folder for all that decides a feature's value."""
     key = {
         "network": network.name,
-        "layers": hashlib.blake2b(network.to_json().encode(), digest_size=16).hexdigest(),
+        "layers": _layers_digest(network),
         "weights": weights_digest(network),
         "preparation": preparation.key,
         "keras": keras.__version__,
@@ -128,14 +153,16 @@ def _fill(
 def _gather(
     batches: Iterable[tuple[np.ndarray, np.ndarray]], network: keras.Model
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Features of many batches at a time, so that a killed run loses only seconds of work."""
-    rows, values, since = [], [], time.monotonic()
+    """Features of many batches at a time, so that a killed run loses little of its work."""
+    begun = since = time.monotonic()
+    rows, values = [], []
     for batch_rows, images in batches:
         rows.append(batch_rows)
         values.append(network.predict_on_batch(images))
-        if time.monotonic() - since > SECONDS_BETWEEN_SHARDS:
+        now = time.monotonic()
+        if now - since > max(SECONDS_BETWEEN_SHARDS, LOSABLE_SHARE * (now - begun)):
             yield np.concatenate(rows), np.concatenate(values)
-            rows, values, since = [], [], time.monotonic()
+            rows, values, since = [], [], now
     if rows:
         yield np.concatenate(rows), np.concatenate(values)
 

@@ -7,7 +7,11 @@ HEAD = "logits"
 
 
 def attach_head(
-    backbone: keras.Model, kernel: np.ndarray, bias: np.ndarray, dropout: float = 0.0
+    backbone: keras.Model,
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    dropout: float = 0.0,
+    seed: int | None = None,
 ) -> keras.Model:
     """Puts a linear classification layer on a backbone.
 
@@ -16,6 +20,7 @@ def attach_head(
         kernel: float32 [D, K], for instance a probe's.
         bias: float32 [K].
         dropout: Share of the features that is set to zero in training, 0 up to 1.
+        seed: Of the dropout.
 
     Returns:
         A model that gives probabilities [N, K]. `logits_model` gives the logits, to train on.
@@ -23,7 +28,7 @@ def attach_head(
     Example:
         >>> model = attach_head(backbone, probe.kernel, probe.bias, dropout=0.2)
     """
-    hidden = keras.layers.Dropout(dropout, name="head_dropout")(backbone.output)
+    hidden = keras.layers.Dropout(dropout, seed=seed, name="head_dropout")(backbone.output)
     layer = keras.layers.Dense(kernel.shape[1], name=HEAD, dtype="float32")
     outputs = keras.layers.Softmax(name="probabilities", dtype="float32")(layer(hidden))
     model = keras.Model(backbone.input, outputs, name="classifier")

@@ -1,5 +1,6 @@
 """Arrays that are kept on disk by the content digest of the image they were computed from."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.files import appearing
+from toolkit.files import DAMAGED_ARRAYS, appearing
 
 log = logging.getLogger("toolkit")
 
 IN_MEMORY_BYTES = 2 << 30
 """What is read back beyond this size is mapped from a temporary file instead of held in memory."""
+
+SMALL_SHARD_BYTES = 1 << 20
+"""Shards up to this size are held in memory: each one that is mapped takes an open file."""
 
 
 class ArrayStore:
@@ -39,7 +43,9 @@ class ArrayStore:
     def __init__(self, folder: Path, width: int) -> None:
         self._folder = folder
         self._record = np.dtype([("digest", "S32"), ("row", "<f4", (width,))])
-        self._shards = [s for s in map(self._open, sorted(folder.glob("*.npy"))) if s is not None]
+        self._shards = [
+            s for s in map(self._open, sorted(folder.glob("[!.]*.npy"))) if s is not None
+        ]
         self._writable = True
 
     def missing(self, digests: Sequence[str]) -> list[str]:
@@ -57,7 +63,7 @@ class ArrayStore:
     def read(self, digests: Sequence[str]) -> np.ndarray:
         """The rows of digests that are all kept: float32 [N, width]."""
         places, starts = self._find(digests)
-        rows = _allocate((len(digests), self._record["row"].shape[0]))
+        rows = _allocate(len(digests), self._record["row"].shape[0])
         shard_of = np.searchsorted(starts, places, side="right") - 1
         for number, shard in enumerate(self._shards):
             here = np.flatnonzero(shard_of == number)
@@ -77,14 +83,20 @@ class ArrayStore:
 
     def _open(self, path: Path) -> np.ndarray | None:
         try:
-            shard = np.load(path, mmap_mode="r")
-            if shard.dtype == self._record:
+            shard = _map(path)
+            if shard.dtype == self._record and shard.ndim == 1:
                 return shard
-            problem = f"it holds {shard.dtype}"
-        except (ValueError, EOFError, OSError) as error:
+            problem = f"it holds {shard.dtype}, shape {shard.shape}"
+        except FileNotFoundError:  # Another process has just deleted it.
+            return None
+        except OSError as error:
+            log.warning("The cache cannot be read (%s): its content is computed again.", error)
+            return None
+        except DAMAGED_ARRAYS as error:
             problem = str(error)
         log.warning("%s in the cache is damaged and computed again (%s).", path, problem)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         return None
 
     def _write(self, shard: np.ndarray) -> np.ndarray:
@@ -92,15 +104,20 @@ class ArrayStore:
         try:
             with appearing(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, shard)
-            return np.load(path, mmap_mode="r")
+            return _map(path)
         except OSError as error:
             log.warning("The cache cannot be written (%s): going on without it.", error)
             self._writable = False
             return shard
 
 
-def _allocate(shape: tuple[int, int]) -> np.ndarray:
-    size = 4 * shape[0] * shape[1]
+def _map(path: Path) -> np.ndarray:
+    shard = np.lib.format.open_memmap(path, mode="r")
+    return np.array(shard) if shard.nbytes <= SMALL_SHARD_BYTES else shard
+
+
+def _allocate(count: int, width: int) -> np.ndarray:
+    shape, size = (count, width), 4 * count * width
     if size <= IN_MEMORY_BYTES or shutil.disk_usage(tempfile.gettempdir()).free < 2 * size:
         return np.empty(shape, np.float32)
     with tempfile.TemporaryFile() as file:  # Deleted at once; the mapping keeps the space.

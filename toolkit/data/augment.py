@@ -60,7 +60,11 @@ class Augmenter:
         if not hasattr(self._local, "transform"):
             self._local.transform = _make_light(self._flip)
         transform = self._local.transform
-        transform.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        steps = transform.transforms
+        # The whole's `set_random_seed` would give all steps one seed: they would draw alike.
+        numbers = np.random.SeedSequence(seed).generate_state(len(steps))
+        for step, number in zip(steps, numbers, strict=True):
+            step.set_random_seed(int(number))
         return transform(image=image)["image"]
 
 

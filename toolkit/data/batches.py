@@ -138,14 +138,16 @@ def decoding_problems(
 def _decoding_error(read: Callable, file: bytes) -> str:
     try:
         read(tf.constant(file))
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        return f"damaged: {_first_sentence(error.message)}"
+    except tf.errors.InvalidArgumentError as error:
+        return f"damaged, cut short or of a rare kind ({_decoders_words(error.message)})"
+    except tf.errors.NotFoundError:
+        return "No such file or directory"
     except tf.errors.PermissionDeniedError:
         return "Permission denied"
     raise RuntimeError(f"{file!r} was left out of a batch, and can be decoded")
 
 
-def _first_sentence(message: str) -> str:
+def _decoders_words(message: str) -> str:
     """TensorFlow's message without the operation's name around it."""
-    text = message.split("}} ")[-1].split(" [Op:")[0]
-    return text.splitlines()[0][:120]
+    text = message.split("}} ")[-1].split(" [Op:")[0].split("Summarized data: ")[-1]
+    return " ".join(line.removeprefix("b'").strip("'") for line in text.splitlines())[:120]

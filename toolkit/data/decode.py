@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from toolkit.data.exif import exif_orientation, number, starts
+
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded (100 megapixels: 300 MB of RGB)."""
 
 _HEADER_BYTES = 1 << 17  # EXIF is at most 64 kB; other segments may come before it.
-_ORIENTATION_TAG = 0x0112
 
 
 def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -19,7 +20,7 @@ def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tenso
             before they are decoded, as do bytes that are none of the formats below.
 
     Returns:
-        A function from a scalar string tensor (JPEG, PNG, BMP, WebP or the first frame of a GIF)
+        A function from a scalar string tensor (JPEG, PNG, BMP, still WebP or a GIF's first frame)
         to uint8 [H, W, 3], RGB, turned as the JPEG's EXIF orientation says. Grey, palette and
         16-bit images become RGB, CMYK is converted, alpha is dropped. It raises
         `tf.errors.InvalidArgumentError` where the bytes are no readable image.
@@ -31,9 +32,16 @@ def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tenso
 
     def decode(data: tf.Tensor) -> tf.Tensor:
         header = _header(data)
-        is_jpeg = tf.reduce_all(header[:3] == [0xFF, 0xD8, 0xFF])
+        is_jpeg = starts(header, b"\xff\xd8\xff")
         with tf.control_dependencies([_assert_size(data, header, is_jpeg, max_pixels)]):
-            return tf.cond(is_jpeg, lambda: _decode_jpeg(data, header), lambda: _decode_other(data))
+            return tf.case(
+                [
+                    (is_jpeg, lambda: _decode_jpeg(data, header)),
+                    (_is_palette_bmp(header), lambda: _decode_palette_bmp(data, header)),
+                    (starts(header, b"WEBP", 8), lambda: _decode_webp(data, header)),
+                ],
+                default=lambda: _decode_other(data),
+            )
 
     return decode
 
@@ -42,6 +50,29 @@ def _decode_jpeg(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     # INTEGER_ACCURATE is what other libraries use: pixels then agree with Pillow's.
     image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
     return _turn(image, exif_orientation(header))
+
+
+def _is_palette_bmp(header: tf.Tensor) -> tf.Tensor:
+    return starts(header, b"BM") & starts(header, b"\x08\x00", 28)
+
+
+def _decode_palette_bmp(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+    """Looks the pixels up in the palette behind the headers, which TensorFlow passes over."""
+    places = tf.io.decode_bmp(data, channels=3)[..., 0]
+    start = 14 + tf.clip_by_value(number(header[14:18], 4, little=True), 0, tf.size(header) - 14)
+    palette = tf.pad(header[start : start + 1024], [[0, 1024]])[:1024]
+    blue_green_red = tf.reshape(palette, [256, 4])[:, :3]
+    return tf.gather(blue_green_red[:, ::-1], tf.cast(places, tf.int32))
+
+
+def _decode_webp(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+    # TensorFlow overruns its memory where it chooses the channels of an animation itself; of a
+    # still image it must choose them, as it refuses to leave alpha out.
+    still = ~starts(header, b"VP8X", 12) | (header[20] // 2 % 2 == 0)
+    check = tf.debugging.Assert(still, ["an animated WebP image; only still ones are read"])
+    with tf.control_dependencies([check]):
+        image = tf.io.decode_image(data, channels=0, expand_animations=False)
+    return tf.ensure_shape(image[..., :3], [None, None, 3])
 
 
 def _decode_other(data: tf.Tensor) -> tf.Tensor:
@@ -77,78 +108,25 @@ def _assert_size(
 def _other_shape(header: tf.Tensor) -> tf.Tensor:
     """(height, width) as PNG, GIF, BMP and WebP declare them; (0, 0) for anything else."""
 
-    def starts(magic: bytes, at: int = 0) -> tf.Tensor:
-        return tf.reduce_all(header[at : at + len(magic)] == list(magic))
-
     def sides(height: int, width: int, size: int, little: bool = True) -> tf.Tensor:
         at = [height, width]
-        return tf.stack([_number(header[i : i + size], size, little) for i in at])
+        return tf.stack([number(header[i : i + size], size, little) for i in at])
 
     def lossless_webp() -> tf.Tensor:
-        bits = _number(header[21:25], 4, little=True)
+        bits = number(header[21:25], 4, little=True)
         return tf.stack([bits // 0x4000 % 0x4000, bits % 0x4000]) + 1
 
     return tf.case(
         [
-            (starts(b"\x89PNG"), lambda: sides(20, 16, 4, little=False)),
-            (starts(b"GIF8"), lambda: sides(8, 6, 2)),
-            (starts(b"BM"), lambda: tf.abs(sides(22, 18, 4))),
-            (starts(b"VP8 ", 12), lambda: sides(28, 26, 2) % 0x4000),
-            (starts(b"VP8L", 12), lossless_webp),
-            (starts(b"VP8X", 12), lambda: sides(27, 24, 3) + 1),
+            (starts(header, b"\x89PNG"), lambda: sides(20, 16, 4, little=False)),
+            (starts(header, b"GIF8"), lambda: sides(8, 6, 2)),
+            (starts(header, b"BM"), lambda: tf.abs(sides(22, 18, 4))),
+            (starts(header, b"VP8 ", 12), lambda: sides(28, 26, 2) % 0x4000),
+            (starts(header, b"VP8L", 12), lossless_webp),
+            (starts(header, b"VP8X", 12), lambda: sides(27, 24, 3) + 1),
         ],
         default=lambda: tf.zeros([2], tf.int32),
     )
-
-
-def exif_orientation(header: tf.Tensor) -> tf.Tensor:
-    """Orientation (1 to 8) out of a JPEG's EXIF segment; 1 where there is none.
-
-    Args:
-        header: uint8 [B], the file's first bytes.
-
-    See "Exif Version 2.32" (CIPA DC-008), 4.5 and 4.6.4.
-    """
-    size = tf.size(header)
-
-    def read(at: tf.Tensor, count: int) -> tf.Tensor:
-        at = tf.clip_by_value(at, 0, size - count)
-        return header[at : at + count]
-
-    def is_other_segment(at: tf.Tensor) -> tf.Tensor:
-        marker = read(at, 2)
-        has_length = (marker[0] == 0xFF) & (marker[1] >= 0xC0) & (marker[1] != 0xDA)
-        return has_length & (marker[1] != 0xE1) & (at < size - 64)
-
-    def skip(at: tf.Tensor) -> tuple[tf.Tensor]:
-        return (at + 2 + _number(read(at + 2, 2), 2, little=False),)
-
-    (at,) = tf.while_loop(is_other_segment, skip, (tf.constant(2),))
-    is_exif = tf.reduce_all(read(at, 2) == [0xFF, 0xE1]) & tf.reduce_all(
-        read(at + 4, 6) == list(b"Exif\x00\x00")
-    )
-    return tf.cond(is_exif, lambda: _orientation_entry(header, at + 10), lambda: tf.constant(1))
-
-
-def _number(values: tf.Tensor, size: int, little: bool | tf.Tensor) -> tf.Tensor:
-    """The numbers that the last axis's bytes stand for: int32 [..., size] to int32 [...]."""
-    powers = tf.constant([1 << 8 * i for i in range(size)])
-    values = tf.cast(values, tf.int32)
-    return tf.reduce_sum(values * tf.where(little, powers, powers[::-1]), -1)
-
-
-def _orientation_entry(header: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:
-    """The orientation's value in the first directory of the TIFF structure that begins there."""
-    body = tf.concat([header[tiff:], tf.zeros([16], tf.uint8)], 0)
-    little = body[0] == ord("I")
-    first = tf.clip_by_value(_number(body[4:8], 4, little), 0, tf.size(body) - 16)
-    count = _number(body[first : first + 2], 2, little)
-    count = tf.minimum(count, (tf.size(body) - first - 2) // 12)
-    entries = tf.reshape(body[first + 2 : first + 2 + 12 * count], [-1, 12])
-    found = _number(entries[:, :2], 2, little) == _ORIENTATION_TAG
-    values = tf.boolean_mask(_number(entries[:, 8:10], 2, little), found)
-    value = tf.concat([values, [1]], 0)[0]
-    return tf.where((value >= 1) & (value <= 8), value, 1)
 
 
 def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

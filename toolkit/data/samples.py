@@ -1,13 +1,14 @@
 """Data sets that need no network: written once into the cache folder as ordinary class folders."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
 from PIL import Image
 
-from toolkit.files import cache_folder
+from toolkit.errors import NotWritableError
+from toolkit.files import cache_folder, naming_full_disk
 
 DIGITS_COUNT = 1797
 
@@ -18,13 +19,29 @@ def digits_folder() -> Path:
     Each is an 8 x 8 grey-scale PNG in one of ten class folders, `0` to `9`.
     """
     folder = cache_folder() / "samples" / "digits"
-    if len(list(folder.glob("?/*.png"))) != DIGITS_COUNT:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
-            _write_digits(Path(temporary))
-            shutil.rmtree(folder, ignore_errors=True)
-            _move(Path(temporary), folder)
+    if not _is_whole(folder):
+        try:
+            with naming_full_disk("the sample", folder):
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                # Without the lock, a second process would replace what the first reads by now.
+                with FileLock(folder.parent / "digits.lock"):
+                    _make(folder)
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            raise NotWritableError("The cache (TOOLKIT_CACHE)", folder.parent, error) from error
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    return len(list(folder.glob("?/*.png"))) == DIGITS_COUNT
+
+
+def _make(folder: Path) -> None:
+    if _is_whole(folder):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+        _write_digits(Path(temporary) / "digits")
+        (Path(temporary) / "digits").rename(folder)
 
 
 def _write_digits(folder: Path) -> None:
@@ -32,17 +49,7 @@ def _write_digits(folder: Path) -> None:
 
     digits = load_digits()
     for name in map(str, digits.target_names):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     for row, (image, target) in enumerate(zip(digits.images, digits.target, strict=True)):
         pixels = (image * (255 / 16)).round().astype("uint8")
         Image.fromarray(pixels).save(folder / str(target) / f"{row:04}.png")
-
-
-def _move(made: Path, folder: Path) -> None:
-    """Renames what was made; where another process was faster, its copy stays."""
-    try:
-        os.rename(made, folder)
-        made.mkdir()  # TemporaryDirectory removes it on leaving.
-    except OSError:
-        if not folder.is_dir():
-            raise

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,12 @@ from toolkit.data.sources import Listing
 from toolkit.data.table import ImageTable, Problem
 from toolkit.progress import Progress
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP")
-"""Pillow's names of what TensorFlow decodes (MPO: a JPEG with further pictures behind it)."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+"""Pillow's names of what TensorFlow decodes."""
 
 CHUNK = 1024
+
+_File = io.BufferedReader | io.BytesIO
 
 
 def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
@@ -37,8 +40,8 @@ def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
 
     good, digests, problems = [], [], list(listing.problems)
     with warnings.catch_warnings():
-        # The limit that counts is max_pixels.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # What Pillow doubts does not matter where TensorFlow decodes; max_pixels is the limit.
+        warnings.filterwarnings("ignore", module="PIL")
         opened = progress(_parallel(open_one, listing.files), len(listing.files), "Reading images")
         for entry, result in zip(listing.files, opened, strict=True):
             if isinstance(result, Problem):
@@ -73,33 +76,48 @@ def _parallel(function: Callable, items: list) -> Iterator:
 
 
 def _digest(root: os.PathLike[str], path: str, max_pixels: int) -> str | Problem:
+    name = os.path.join(root, path)
     try:
-        with open(os.path.join(root, path), "rb") as file:
-            data = file.read()
+        if _waits_for_ever(name):
+            return Problem(path, "a pipe or device, not a file")
+        with open(name, "rb") as file:
+            problem = _header_problem(file, max_pixels)
+            return Problem(path, problem) if problem else digest(file)
     except OSError as error:
         return Problem(path, error.strerror or str(error))
-    problem = image_problem(data, max_pixels)
-    return Problem(path, problem) if problem else digest(data)
 
 
-def digest(data: bytes) -> str:
-    """The content digest of a file: BLAKE2b, 16 bytes, hexadecimal."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def _waits_for_ever(name: str) -> bool:
+    mode = os.stat(name).st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def digest(file: _File) -> str:
+    """The content digest of an open file: BLAKE2b, 16 bytes, hexadecimal."""
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def image_problem(data: bytes, max_pixels: int) -> str | None:
     """Why bytes are no image that can be used, as far as their header tells, or None."""
-    if not data:
+    return _header_problem(io.BytesIO(data), max_pixels)
+
+
+def _header_problem(file: _File, max_pixels: int) -> str | None:
+    if not file.read(1):
         return "empty file"
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
+            animated_webp = image.format == "WEBP" and getattr(image, "is_animated", False)
     except UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
-    except Image.DecompressionBombError as error:
-        return f"too many pixels: {error}"
+    except Image.DecompressionBombError:
+        return f"more pixels than --max-pixels {max_pixels:,}"
     except (OSError, SyntaxError, ValueError) as error:
         return f"damaged: {error}"
+    if animated_webp:
+        return "an animated WebP image; only still ones are read"
     if width * height > max_pixels:
         return f"{width} x {height} pixels, more than --max-pixels {max_pixels:,}"
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit.data.samples import digits_folder
 from toolkit.data.table import TEST, TRAIN, VALIDATION, Problem
-from toolkit.errors import NoSuchSourceError
+from toolkit.errors import EmptySplitError, NoSuchSourceError, OptionError
 
 SPLIT_FOLDERS = {
     "train": TRAIN,
@@ -50,6 +50,8 @@ def list_source(source: str | os.PathLike[str]) -> Listing:
 
     Raises:
         NoSuchSourceError: There is no such folder or sample.
+        EmptySplitError: There are `val/` and `test/`, and no `train/`.
+        OptionError: The folder must not be read.
     """
     if str(source) in SAMPLES:
         return _list_folder(SAMPLES[str(source)](), flips=False)
@@ -86,14 +88,21 @@ def _list_splits(root: Path, folders: list[str], problems: list[Problem]) -> Lis
 
 
 def _has_splits(folders: list[str]) -> bool:
-    splits = {SPLIT_FOLDERS.get(name.lower()) for name in folders} - {None}
+    named = [SPLIT_FOLDERS.get(name.lower()) for name in folders]
+    splits = set(named) - {None}
+    if len(splits) > 1 and None not in named and TRAIN not in splits:
+        raise EmptySplitError(TRAIN)
     return TRAIN in splits and (len(splits) > 1 or len(folders) == 1)
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:
     """Names of the folders and of the files in a folder, sorted, without hidden ones."""
-    with os.scandir(folder) as entries:
-        visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except PermissionError as error:
+        raise OptionError("--data", "a folder that you may read", str(folder)) from error
+    visible.sort(key=lambda entry: entry.name)
     folders = [entry.name for entry in visible if entry.is_dir()]
     return folders, [entry.name for entry in visible if not entry.is_dir()]
 
@@ -101,9 +110,14 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
 def _class_files(
     root: Path, folder: str, class_name: str, split: str
 ) -> Iterator[tuple[str, str, str]]:
-    for parent, folders, names in os.walk(root / folder):
+    """Lists all files, and as such also folders that are not entered, so that they are reported."""
+    closed: list[OSError] = []
+    for parent, folders, names in os.walk(root / folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         inside = Path(parent).relative_to(root).as_posix()
-        for name in sorted(names):
+        for name in sorted([*names, *links]):
             if not name.startswith("."):
                 yield f"{inside}/{name}", class_name, split
+    for error in closed:
+        yield Path(error.filename).relative_to(root).as_posix(), class_name, split

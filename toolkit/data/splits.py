@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ log = logging.getLogger("toolkit")
 def check_fractions(fractions: Sequence[float]) -> None:
     """Refuses shares of train, validation and test that are not three, positive, and 1 in sum."""
     values = [float(value) for value in fractions]
-    if len(values) != 3 or min(values) <= 0 or abs(sum(values) - 1) > 1e-6:
+    # Written so that NaN fails, too.
+    if len(values) != 3 or not (min(values) > 0 and abs(sum(values) - 1) <= 1e-6):
         rule = "three positive shares (train, validation, test) that sum to 1, as 0.7,0.15,0.15"
         raise OptionError("--split", rule, ",".join(map(str, fractions)))
 
@@ -80,9 +82,13 @@ def assign_splits(table: ImageTable, fractions: Sequence[float], seed: int) -> I
     to_split = _to_split(table)
     position = {digest: _position(digest, seed) for digest in set(table.digests[to_split])}
     placed = {d: names[_interval(value, bounds)] for d, value in position.items()}
-    for label in range(len(table.classes)):
-        digests = sorted(set(table.digests[to_split & (table.labels == label)]))
-        _fill_empty(digests, names, bounds, position, placed)
+    pairs = set(zip(table.digests[to_split], table.labels[to_split], strict=True))
+    classes_of = Counter(digest for digest, _ in pairs)
+    by_class = itertools.groupby(sorted((label, digest) for digest, label in pairs), lambda p: p[0])
+    for _, group in by_class:
+        digests = [digest for _, digest in group]
+        own = {digest for digest in digests if classes_of[digest] == 1}
+        _fill_empty(digests, own, names, bounds, position, placed)
     splits = table.splits.copy()
     splits[to_split] = [placed[digest] for digest in table.digests[to_split]]
     _warn_of_leaks(table.digests, splits)
@@ -110,19 +116,25 @@ def _interval(value: float, bounds: np.ndarray) -> int:
 
 def _fill_empty(
     digests: list[str],
+    own: set[str],
     names: list[str],
     bounds: np.ndarray,
     position: dict[str, float],
     placed: dict[str, str],
 ) -> None:
-    """Moves the nearest image into each split that a class leaves empty."""
+    """Moves the nearest image into each split that a class leaves empty.
+
+    Images that only this class has go first: to move one that lies in two classes' folders may
+    empty a split of the other.
+    """
     for index, name in reversed(list(enumerate(names))):
         held = Counter(placed[digest] for digest in digests)
         if name in held:
             continue
         low, high = bounds[index], bounds[index + 1]
         movable = [digest for digest in digests if held[placed[digest]] > 1]
-        nearest = min(movable, key=lambda d: max(low - position[d], position[d] - high))
+        distance = {d: max(low - position[d], position[d] - high) for d in movable}
+        nearest = min(movable, key=lambda digest: (digest not in own, distance[digest]))
         placed[nearest] = name
 
 

@@ -1,16 +1,20 @@
 """Keeps the best weights, stops when there is no gain, and lets a killed run go on."""
 
 import json
+import logging
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from toolkit.files import appearing
+from toolkit.files import DAMAGED_ARRAYS, appearing
+
+log = logging.getLogger("toolkit")
 
 STATE = "state.npz"
-BEST = "best.npz"
+BEST = "best-{}.npz"
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -18,7 +22,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     After each epoch it writes to `folder` the trained weights, the optimizer's and the random
     generators' state, the history, and the best weights so far: each file appears whole or not at
-    all. A new `Checkpoint` on the same folder goes on from there (`resume`).
+    all. A new `Checkpoint` on the same folder goes on from there (`resume`); where those files
+    are damaged, it says so and starts anew.
 
     Args:
         folder: Where the files go.
@@ -45,13 +50,19 @@ class Checkpoint(keras.callbacks.Callback):
         if not (self._folder / STATE).exists():
             return 0
         model.optimizer.build(model.trainable_variables)
-        with np.load(self._folder / STATE) as state:
-            record = json.loads(str(state["record"]))
-            _assign(_state_variables(model), [state[f"v{i}"] for i in range(record["variables"])])
-        self.history, self.best_epoch = record["history"], record["best_epoch"]
-        if self.best_epoch:
-            self._best_loss = self.history[self.best_epoch - 1]["val_loss"]
-        return len(self.history)
+        variables = _state_variables(model)
+        try:
+            values, record = _load(self._folder / STATE, variables)
+            history, best_epoch = record["history"], record["best_epoch"]
+            if best_epoch:
+                _load(self._folder / BEST.format(best_epoch), model.trainable_variables)
+                self._best_loss = history[best_epoch - 1]["val_loss"]
+        except _DAMAGED as error:
+            log.warning("The state of the unfinished training is damaged: starting anew. %s", error)
+            return 0
+        _assign(variables, values)
+        self.history, self.best_epoch = history, best_epoch
+        return len(history)
 
     @property
     def out_of_patience(self) -> bool:
@@ -66,8 +77,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Gives the model the best weights, those of the start where none were better."""
         values = self._start
         if self.best_epoch:
-            with np.load(self._folder / BEST) as best:
-                values = [best[f"v{i}"] for i in range(len(self._start))]
+            values, _ = _load(self._best_file(), model.trainable_variables)
         _assign(model.trainable_variables, values)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -77,16 +87,24 @@ class Checkpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         if row["val_loss"] < self._best_loss:
             self._best_loss, self.best_epoch = row["val_loss"], epoch + 1
-            _save(self._folder / BEST, _copy(self.model.trainable_variables))
-        values = _copy(_state_variables(self.model))
-        record = {
-            "variables": len(values),
-            "history": self.history,
-            "best_epoch": self.best_epoch,
-        }
-        _save(self._folder / STATE, values, json.dumps(record))
+            _save(self._best_file(), _copy(self.model.trainable_variables), {})
+        record = {"history": self.history, "best_epoch": self.best_epoch}
+        _save(self._folder / STATE, _copy(_state_variables(self.model)), record)
+        self._delete_surpassed()
         if self.out_of_patience:
             self.model.stop_training = True
+
+    def _best_file(self) -> Path:
+        return self._folder / BEST.format(self.best_epoch)
+
+    def _delete_surpassed(self) -> None:
+        # Only now: until the state was written, a killed run would have needed the former best.
+        for path in self._folder.glob(BEST.format("*")):
+            if path != self._best_file():
+                path.unlink()
+
+
+_DAMAGED = (*DAMAGED_ARRAYS, OSError, LookupError, NotImplementedError, zipfile.BadZipFile)
 
 
 def _state_variables(model: keras.Model) -> list[keras.Variable]:
@@ -105,7 +123,17 @@ def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def _save(path: Path, values: list[np.ndarray], record: str = "") -> None:
+def _save(path: Path, values: list[np.ndarray], record: dict[str, Any]) -> None:
     arrays: dict[str, Any] = {f"v{i}": value for i, value in enumerate(values)}
     with appearing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays, record=np.array(record))
+        np.savez(file, **arrays, record=np.array(json.dumps(record)))
+
+
+def _load(path: Path, variables: list[keras.Variable]) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """What `_save` wrote: values that fit the variables, and the record."""
+    with open(path, "rb") as file, np.load(file) as saved:
+        values = [saved[f"v{i}"] for i in range(len(saved.files) - 1)]
+        record = json.loads(str(saved["record"]))
+    if [value.shape for value in values] != [tuple(v.shape) for v in variables]:
+        raise ValueError(f"{path} is of another model")
+    return values, record

@@ -20,7 +20,7 @@ def make_optimizer(
     """
     warm_up = max(1, int(WARM_UP * steps))
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
+        initial_learning_rate=learning_rate / warm_up,  # With 0, the first step would be lost.
         decay_steps=max(1, steps - warm_up),
         warmup_target=float(learning_rate),
         warmup_steps=warm_up,

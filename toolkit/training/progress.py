@@ -12,10 +12,10 @@ class TrainingProgress(keras.callbacks.Callback):
         super().__init__()
         self._steps_per_epoch = steps_per_epoch
         self._epochs = epochs
+        self._bar = bar()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Shows the bar."""
-        self._bar = bar()
         self._bar.start()
         self._task = self._bar.add_task(
             "Fine-tuning", total=self._epochs * self._steps_per_epoch, note=""
@@ -34,7 +34,14 @@ class TrainingProgress(keras.callbacks.Callback):
         logs = logs or {}
         note = f"epoch {epoch + 1}/{self._epochs}: validation {logs['val_accuracy']:.1%}"
         self._bar.update(self._task, note=note)
+        if not self._bar.console.is_terminal:  # Where no bar moves, a line tells.
+            self._bar.console.print(f"Fine-tuning, {note}", highlight=False)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Leaves the bar on the screen."""
-        self._bar.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """Gives the screen back; Keras calls nothing where training is interrupted."""
+        if self._bar.live.is_started:
+            self._bar.stop()

@@ -1,0 +1,276 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, draw_image, write_images
+from toolkit.classifier import features as features_module
+from toolkit.classifier.features import compute_features, weights_digest
+from toolkit.data.prepare import Preparation
+from toolkit.data.scan import scan
+from toolkit.data.sources import list_source
+
+PREPARATION = Preparation(16, 16)
+
+
+def quietly(items, total, description):
+    return items
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOOLKIT_CACHE", str(tmp_path / "cache"))
+
+
+def make_network(seed: int = 0, size: int = 16, filters: int = 4) -> keras.Model:
+    """A small network whose features tell images apart."""
+    keras.utils.set_random_seed(seed)
+    pixels = keras.Input((size, size, 3))
+    hidden = keras.layers.Conv2D(filters, 3, strides=2, activation="tanh")(pixels / 255)
+    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(hidden), name="small")
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    return make_network()
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    return write_images(tmp_path / "photos", 12)
+
+
+def compute(folder: Path, network: keras.Model, preparation: Preparation = PREPARATION):
+    table = scan(list_source(folder), 10**8, quietly)
+    return compute_features(table, network, preparation, quietly)
+
+
+def by_path(features) -> dict[str, bytes]:
+    pairs = zip(features.table.paths, features.values, strict=True)
+    return {path: value.tobytes() for path, value in pairs}
+
+
+def test_values_are_the_networks(photos, network):
+    features = compute(photos, network)
+
+    assert features.values.shape == (36, 4)
+    assert features.values.dtype == np.float32
+    assert features.computed == 36
+    for row in (0, 20, 35):
+        with_pillow = np.asarray(keras.utils.load_img(features.table.file(row)), np.float32)
+        top, left = (40 - 40) // 2, (48 - 40) // 2
+        square = with_pillow[top : top + 40, left : left + 40][None]
+        small = keras.ops.image.resize(square, (16, 16), antialias=True)
+        np.testing.assert_allclose(
+            features.values[row], network.predict(small, verbose=0)[0], atol=2e-2
+        )
+    assert np.abs(features.values[0] - features.values[35]).max() > 0.05
+
+
+def test_a_second_call_computes_nothing_and_gives_the_same_bits(photos, network, monkeypatch):
+    first = compute(photos, network)
+    monkeypatch.setattr(features_module, "image_batches", None)  # Not even asked.
+
+    second = compute(photos, network)
+
+    assert second.computed == 0
+    np.testing.assert_array_equal(first.values, second.values)
+
+
+def test_only_added_photos_are_computed(photos, network):
+    before = by_path(compute(photos, network))
+    write_images(photos, 10, {"red": (200, 40, 40)}, first_seed=500)
+
+    after = compute(photos, network)
+
+    assert after.computed == 10
+    assert len(after.table) == 46
+    assert {path: by_path(after)[path] for path in before} == before
+
+
+def test_copies_are_computed_once_and_renamed_ones_not_at_all(photos, network):
+    for k in range(3):
+        shutil.copy(photos / "red/red-000.jpg", photos / f"blue/copy-{k}.jpg")
+    first = compute(photos, network)
+    assert first.computed == 36
+    assert len(first.table) == 39
+    values = by_path(first)
+    assert values["blue/copy-1.jpg"] == values["red/red-000.jpg"]
+
+    (photos / "blue").rename(photos / "azure")
+    assert compute(photos, network).computed == 0
+
+
+def test_a_changed_image_is_computed_anew(photos, network):
+    before = by_path(compute(photos, network))
+    draw_image((1, 2, 3), 99).save(photos / "red/red-003.jpg")
+
+    after = compute(photos, network)
+
+    assert after.computed == 1
+    changed = [path for path, value in by_path(after).items() if value != before[path]]
+    assert changed == ["red/red-003.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("network", "preparation"),
+    [
+        (make_network(seed=1), PREPARATION),
+        (make_network(filters=5), PREPARATION),
+        (make_network(size=20), Preparation(20, 20)),
+        (make_network(), Preparation(16, 16, version=99)),
+    ],
+    ids=["other weights", "other layers", "other image size", "other preparation"],
+)
+def test_no_stale_entry_is_ever_met(photos, network, preparation):
+    first = compute(photos, make_network())
+
+    other = compute(photos, network, preparation)
+
+    assert other.computed == 36
+    if preparation == PREPARATION:
+        assert not np.array_equal(first.values, other.values)
+    assert compute(photos, make_network()).computed == 0
+
+
+def test_weights_that_were_trained_since_are_other_weights(photos):
+    network = make_network()
+    compute(photos, network)
+    kernel = network.weights[0]
+    kernel.assign(keras.ops.convert_to_numpy(kernel) * np.float32(1.0000001))
+
+    assert compute(photos, network).computed == 36
+
+
+def test_the_names_that_keras_counts_up_do_not_matter(photos):
+    first, second = make_network(), make_network()
+    assert [x.name for x in first.layers] != [x.name for x in second.layers]
+    compute(photos, first)
+
+    second.trainable = False
+    assert compute(photos, second).computed == 0
+
+
+def test_weights_digest_is_of_values_and_order():
+    def digest(*shapes: tuple, value: float = 0.5) -> str:
+        inputs = keras.Input((4,))
+        outputs = inputs
+        for width in shapes:
+            outputs = keras.layers.Dense(width, use_bias=False)(outputs)
+        model = keras.Model(inputs, outputs)
+        model.set_weights([np.full_like(w, value) for w in model.get_weights()])
+        return weights_digest(model)
+
+    assert digest(4, 4) == digest(4, 4)
+    assert len({digest(4, 4), digest(4), digest(4, 4, value=0.25), digest(2, 8)}) == 4
+    assert len(digest(4)) == 32
+
+
+def test_damaged_images_and_their_copies_become_problems(photos, network):
+    whole = (photos / "red/red-000.jpg").read_bytes()
+    for name in ("red/cut.jpg", "blue/copy of cut.jpg"):
+        (photos / name).write_bytes(whole[: len(whole) // 2])
+    (photos / "green/empty.jpg").touch()
+    for _ in range(2):  # Nothing of them is kept.
+        features = compute(photos, network)
+
+        assert len(features.table) == len(features.values) == 36
+        problems = {p.path: p.reason for p in features.table.problems}
+        assert problems.pop("green/empty.jpg") == "empty file"
+        assert set(problems) == {"red/cut.jpg", "blue/copy of cut.jpg"}
+        assert len(set(problems.values())) == 1
+        assert "cut short" in problems["red/cut.jpg"]
+    assert features.computed == 0
+
+
+def test_where_nothing_can_be_decoded_nothing_is_left(tmp_path, network):
+    (tmp_path / "only/red").mkdir(parents=True)
+    draw_image((9, 9, 9), 0).save(tmp_path / "whole.jpg")
+    (tmp_path / "only/red/a.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:700])
+
+    features = compute(tmp_path / "only", network)
+
+    assert features.values.shape == (0, 4)
+    assert features.computed == 0
+    assert len(features.table.problems) == 1
+
+
+def test_features_follow_their_rows_into_the_splits(photos, network):
+    features = compute(photos, network).with_splits((0.5, 0.25, 0.25), seed=0)
+    values = by_path(features)
+
+    parts = [features.split(name) for name in ("train", "validation", "test")]
+    assert sum(len(part.table) for part in parts) == 36
+    for part in parts:
+        assert len(part.table) == len(part.values) > 0
+        assert all(values[path] == value for path, value in by_path(part).items())
+
+
+KILLED = """
+import os, sys
+from tests.classifier.test_features import compute, make_network
+from toolkit.classifier import features
+features.SECONDS_BETWEEN_SHARDS = features.LOSABLE_SHARE = 0
+features.BATCH_SIZE = 6
+network, batches = make_network(), [0]
+predict = network.predict_on_batch
+def killed_at_the_fourth(images):
+    batches[0] += 1
+    if batches[0] == 4:
+        os.kill(os.getpid(), 9)
+    return predict(images)
+network.predict_on_batch = killed_at_the_fourth
+compute(sys.argv[1], network)
+"""
+
+
+def test_a_killed_process_keeps_its_finished_shards(photos):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(photos)], cwd=ROOT)
+    assert done.returncode == -9
+
+    features = compute(photos, make_network())
+
+    assert features.computed == 36 - 3 * 6
+    # Batches of another size may round differently.
+    shutil.rmtree(features_module.cache_folder())
+    np.testing.assert_allclose(features.values, compute(photos, make_network()).values, atol=1e-6)
+
+
+def test_shards_of_a_long_run_grow(network, monkeypatch):
+    seconds = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(features_module.time, "monotonic", lambda: next(seconds))
+    batches = [(np.array([k]), np.zeros([1, 16, 16, 3], np.float32)) for k in range(1000)]
+
+    shards = [len(rows) for rows, _ in features_module._gather(batches, network)]
+
+    assert sum(shards) == 1000
+    assert shards[0] == 2  # 15 s, at 10 s a batch.
+    assert max(shards) > 20
+    assert len(shards) < 120
+
+
+def test_the_cache_says_what_it_holds(photos, network):
+    import json
+
+    compute(photos, network)
+
+    (key,) = features_module.cache_folder().glob("features/*/key.json")
+    described = json.loads(key.read_text())
+    assert described["network"] == "small"
+    assert described["weights"] == weights_digest(network)
+    assert described["preparation"] == PREPARATION.key
+
+
+def test_a_cache_that_cannot_be_written_changes_no_value(photos, network, monkeypatch, caplog):
+    first = compute(photos, network)
+    monkeypatch.setenv("TOOLKIT_CACHE", str(photos / "red/red-000.jpg"))
+
+    second = compute(photos, network)
+
+    assert second.computed == 36
+    np.testing.assert_array_equal(first.values, second.values)
+    assert caplog.text.count("The cache cannot be written") == 1

@@ -1,0 +1,294 @@
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, as_plain_user
+from toolkit.classifier import store as store_module
+from toolkit.classifier.store import ArrayStore
+
+WIDTH = 5
+
+
+def digest(k: int) -> str:
+    return f"{k:032x}"
+
+
+def rows(*numbers: int) -> np.ndarray:
+    values = [[n + k / 8 for k in range(WIDTH)] for n in numbers]
+    return np.array(values, np.float32).reshape(-1, WIDTH)
+
+
+def put(store: ArrayStore, *numbers: int) -> None:
+    store.add([digest(n) for n in numbers], rows(*numbers))
+
+
+def assert_holds(store: ArrayStore, *numbers: int) -> None:
+    digests = [digest(n) for n in numbers]
+    assert store.missing(digests) == []
+    values = store.read(digests)
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, rows(*numbers))
+
+
+def test_an_empty_store_misses_all(tmp_path):
+    store = ArrayStore(tmp_path / "none", WIDTH)
+
+    assert store.missing([digest(3), digest(1)]) == [digest(3), digest(1)]
+    assert store.missing([]) == []
+    assert store.read([]).shape == (0, WIDTH)
+
+
+def test_what_is_added_is_read_in_the_order_and_as_often_as_asked(tmp_path):
+    store = ArrayStore(tmp_path, WIDTH)
+    put(store, 4, 2, 9)
+
+    assert_holds(store, 9, 4, 2)
+    assert_holds(store, 2, 2, 9, 2)
+    assert_holds(store)
+
+
+def test_missing_ones_are_named_once_in_their_order(tmp_path):
+    store = ArrayStore(tmp_path, WIDTH)
+    put(store, 4, 2)
+
+    asked = [digest(n) for n in (9, 4, 7, 9, 2, 1, 7)]
+    assert store.missing(asked) == [digest(n) for n in (9, 7, 1)]
+
+
+@pytest.mark.parametrize("small", [0, 1 << 20])
+def test_many_shards_are_one_store_also_when_it_is_opened_again(tmp_path, monkeypatch, small):
+    monkeypatch.setattr(store_module, "SMALL_SHARD_BYTES", small)
+    store = ArrayStore(tmp_path, WIDTH)
+    numbers = np.random.default_rng(0).permutation(60)
+    for k in range(0, 60, 10):
+        put(store, *numbers[k : k + 10])
+
+    again = ArrayStore(tmp_path, WIDTH)
+    assert len(list(tmp_path.glob("*.npy"))) == 6
+    for one in (store, again):
+        assert_holds(one, *range(60))
+        assert one.missing([digest(60), digest(3)]) == [digest(60)]
+    put(again, 60)
+    assert_holds(again, 60, 3)
+
+
+def test_small_shards_keep_no_file_open(tmp_path):
+    store = ArrayStore(tmp_path, WIDTH)
+    open_files = len(os.listdir("/proc/self/fd"))
+    for k in range(20):
+        put(store, k)
+
+    again = ArrayStore(tmp_path, WIDTH)
+    assert len(os.listdir("/proc/self/fd")) == open_files
+    assert_holds(again, *range(20))
+
+
+def test_a_row_that_two_processes_added_is_read_once(tmp_path):
+    one, two = ArrayStore(tmp_path, WIDTH), ArrayStore(tmp_path, WIDTH)
+    put(one, 1, 2)
+    put(two, 2, 3)
+
+    assert_holds(ArrayStore(tmp_path, WIDTH), 3, 2, 1)
+
+
+DAMAGE = {
+    "empty": lambda whole: b"",
+    "cut in the header": lambda whole: whole[:40],
+    "cut in the rows": lambda whole: whole[:-7],
+    "no array": lambda whole: b"Dear diary" * 20,
+    "a broken header": lambda whole: whole[:12] + b"}{" * 20 + whole[52:],
+    "zeros": lambda whole: bytes(len(whole)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_shard_is_computed_again_and_the_others_stay(tmp_path, caplog, damage):
+    store = ArrayStore(tmp_path, WIDTH)
+    put(store, 1, 2)
+    (path,) = tmp_path.glob("*.npy")
+    put(store, 3)
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+
+    with caplog.at_level(logging.WARNING, "toolkit"):
+        again = ArrayStore(tmp_path, WIDTH)
+
+    assert again.missing([digest(n) for n in (1, 2, 3)]) == [digest(1), digest(2)]
+    assert_holds(again, 3)
+    (message,) = caplog.messages
+    assert str(path) in message and "is damaged and computed again" in message
+    put(again, 1, 2)
+    caplog.clear()
+    assert_holds(ArrayStore(tmp_path, WIDTH), 1, 2, 3)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        np.zeros([4, WIDTH], np.float32),
+        np.zeros(4, [("digest", "S32"), ("row", "<f4", (WIDTH + 1,))]),
+        np.zeros([2, 2], [("digest", "S32"), ("row", "<f4", (WIDTH,))]),
+        np.array(["text"]),
+    ],
+)
+def test_arrays_of_another_kind_are_computed_again(tmp_path, caplog, foreign):
+    put(ArrayStore(tmp_path, WIDTH), 1)
+    np.save(tmp_path / "foreign.npy", foreign)
+
+    store = ArrayStore(tmp_path, WIDTH)
+
+    assert_holds(store, 1)
+    assert "foreign.npy in the cache is damaged" in caplog.text
+
+
+def test_archives_and_pickles_are_no_shards(tmp_path, caplog):
+    np.savez(tmp_path / "archive.npz", a=np.zeros(3))
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
+    np.save(tmp_path / "pickle.npy", np.array([{}], object), allow_pickle=True)
+
+    assert ArrayStore(tmp_path, WIDTH).missing([digest(1)]) == [digest(1)]
+    assert caplog.text.count("is damaged and computed again") == 2
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path, caplog):
+    half = tmp_path / ".writing-abc.npy"
+    half.write_bytes(b"\x93NUMPY")
+
+    assert ArrayStore(tmp_path, WIDTH).missing([digest(1)]) == [digest(1)]
+    assert half.exists()
+    assert caplog.messages == []
+
+
+def test_a_killed_writer_leaves_nothing_that_is_read(tmp_path):
+    code = (
+        "import os, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from toolkit.classifier.store import ArrayStore\n"
+        "store = ArrayStore(Path(sys.argv[1]), 5)\n"
+        "store.add(['a'], np.ones([1, 5], np.float32))\n"
+        "def save(file, shard): file.write(b'half'), file.flush(), os.kill(os.getpid(), 9)\n"
+        "np.save = save\n"
+        "store.add(['b'], np.ones([1, 5], np.float32))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
+
+    assert done.returncode == -9
+    assert ArrayStore(tmp_path, WIDTH).missing(["a", "b"]) == ["b"]
+
+
+def test_two_writers_at_once_lose_nothing(tmp_path):
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from toolkit.classifier.store import ArrayStore\n"
+        "first = int(sys.argv[2])\n"
+        "for k in range(first, first + 60):\n"
+        "    store = ArrayStore(Path(sys.argv[1]), 5)\n"
+        "    row = np.array([[k + j / 8 for j in range(5)]], np.float32)\n"
+        "    store.add([f'{k:032x}'], row)\n"
+        "    assert store.missing([f'{k:032x}']) == []\n"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code, str(tmp_path), str(first)],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for first in (0, 40)  # They overlap.
+    ]
+    assert [process.communicate()[1] for process in running] == ["", ""]
+    assert [process.returncode for process in running] == [0, 0]
+    assert_holds(ArrayStore(tmp_path, WIDTH), *range(100))
+
+
+def _degrades(store: ArrayStore, caplog) -> None:
+    caplog.clear()
+    put(store, 7)
+    put(store, 8)
+    assert_holds(store, 8, 7)
+    (message,) = caplog.messages
+    assert "The cache cannot be written (" in message and "going on without it" in message
+
+
+def test_a_folder_that_may_not_be_written_degrades_with_one_message(shared_folder, caplog):
+    put(ArrayStore(shared_folder, WIDTH), 1)
+    (path,) = shared_folder.glob("*.npy")
+    path.chmod(0)
+    shared_folder.chmod(0o555)
+
+    with as_plain_user():
+        store = ArrayStore(shared_folder, WIDTH)
+        assert store.missing([digest(1)]) == [digest(1)]
+        assert "The cache cannot be read (" in caplog.text
+        _degrades(store, caplog)
+
+    path.chmod(0o644)  # What could not be read was not deleted.
+    assert_holds(ArrayStore(shared_folder, WIDTH), 1)
+
+
+def test_a_file_in_the_folders_place_degrades_with_one_message(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    _degrades(ArrayStore(tmp_path / "file" / "features", WIDTH), caplog)
+
+
+def test_a_full_disk_degrades_with_one_message_and_leaves_nothing_half_written(tmp_path):
+    # A limit on the size of files fails as a full disk does, in the middle of a write.
+    code = (
+        "import logging, resource, signal, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from toolkit.classifier.store import ArrayStore\n"
+        "logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "store = ArrayStore(Path(sys.argv[1]), 1000)\n"
+        "store.add(['small'], np.ones([1, 1000], np.float32))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "names = [f'{k}' for k in range(50)]\n"
+        "values = np.arange(50_000, dtype=np.float32).reshape(50, 1000)\n"
+        "store.add(names, values)\n"
+        "store.add(['more'], values[:1])\n"
+        "assert (store.read(names) == values).all()\n"
+        "assert store.missing(['more', 'small', 'none']) == ['none']\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("The cache cannot be written") == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+    assert ArrayStore(tmp_path, 1000).missing(["small", "more", "1"]) == ["more", "1"]
+
+
+def test_a_large_result_is_mapped_from_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "IN_MEMORY_BYTES", 4 * WIDTH * 10)
+    store = ArrayStore(tmp_path / "store", WIDTH)
+    put(store, *range(30))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(store_module.tempfile, "tempdir", str(temporary))
+
+    small, large = store.read([digest(k) for k in range(10)]), store.read([digest(3)] * 11)
+
+    assert not isinstance(small, np.memmap)
+    assert isinstance(large, np.memmap)
+    np.testing.assert_array_equal(large, rows(*[3] * 11))
+    assert list(temporary.iterdir()) == []  # Its space is given back with the process.
+
+
+def test_everything_may_be_deleted_while_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "SMALL_SHARD_BYTES", 0)  # Mapped ones, too.
+    store = ArrayStore(tmp_path / "store", WIDTH)
+    put(store, 1, 2)
+    for path in Path(tmp_path / "store").iterdir():
+        path.unlink()
+    (tmp_path / "store").rmdir()
+
+    assert_holds(store, 2, 1)
+    put(store, 3)
+    assert_holds(store, 3, 1)

@@ -1,0 +1,170 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from toolkit.data.augment import POLICIES, Augmenter, choose_policy, make_augmenter
+from toolkit.errors import OptionError
+
+SIZE = 32
+
+
+def seeds(count: int, epoch: int = 0) -> np.ndarray:
+    return np.array([[7, epoch, row] for row in range(count)], np.int64)
+
+
+def arrow(count: int) -> np.ndarray:
+    """Dark on the left half, bright on the right."""
+    image = np.full((count, SIZE, SIZE, 3), 60, np.uint8)
+    image[:, :, SIZE // 2 :] = 190
+    return image
+
+
+def mirrored(images: np.ndarray) -> np.ndarray:
+    return images[:, :, :8].mean((1, 2, 3)) > images[:, :, -8:].mean((1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "flips", "policy"),
+    [
+        ("auto", True, "light"),
+        ("auto", False, "light-no-flip"),
+        ("none", True, "none"),
+        ("light", False, "light"),
+        ("light-no-flip", True, "light-no-flip"),
+    ],
+)
+def test_policies_are_chosen(name, flips, policy):
+    assert choose_policy(name, flips) == policy
+
+
+@pytest.mark.parametrize("name", ["", "Light", "heavy"])
+def test_an_unknown_policy_is_refused_with_those_there_are(name):
+    with pytest.raises(OptionError, match="--augment must be one of auto, none, light, light-no-"):
+        choose_policy(name, True)
+
+
+def test_none_is_no_augmenter():
+    assert make_augmenter("none") is None
+    assert [type(make_augmenter(name)) for name in POLICIES[1:]] == [Augmenter] * 2
+
+
+@pytest.mark.parametrize("policy", POLICIES[1:])
+@pytest.mark.parametrize("shape", [(3, 20, 30, 3), (1, 8, 8, 3)])
+def test_shape_and_type_stay(policy, shape):
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    before = images.copy()
+
+    changed = Augmenter(policy)(images, seeds(len(images)))
+
+    assert changed.shape == shape
+    assert changed.dtype == np.uint8
+    np.testing.assert_array_equal(images, before)
+
+
+def test_light_mirrors_half_and_light_no_flip_none():
+    images = arrow(400)
+
+    assert 0.42 < mirrored(Augmenter("light")(images, seeds(400))).mean() < 0.58
+    assert not mirrored(Augmenter("light-no-flip")(images, seeds(400))).any()
+    assert not mirrored(images).any()
+
+
+@pytest.mark.parametrize("policy", POLICIES[1:])
+def test_brightness_and_contrast_change_by_at_most_15_percent(policy):
+    grey = np.full((300, SIZE, SIZE, 3), 120, np.uint8)  # Moving it changes nothing.
+
+    values = Augmenter(policy)(grey, seeds(300)).reshape(300, -1)
+
+    assert (values.min(1) == values.max(1)).all()
+    # value x (1 +- 0.15) +- 0.15 x 255, rounded.
+    changed = values[:, 0].astype(int)
+    assert changed.min() >= 120 * 0.85 - 38.25 - 1
+    assert changed.max() <= 120 * 1.15 + 38.25 + 1
+    assert changed.min() < 95 and changed.max() > 145
+    assert 0.4 < (changed == 120).mean() < 0.6  # Half of them stay.
+
+
+def test_the_changes_are_drawn_independently():
+    images = arrow(1000)
+    changed = Augmenter("light")(images, seeds(1000))
+    flipped = mirrored(changed)
+    straight = np.where(flipped[:, None, None, None], changed[:, :, ::-1], changed)
+    # Brightness and contrast show in the borders' flat colours, moves in the edge's place.
+    lit = straight[:, 0, 0, 0] != 60
+    moved = (straight != straight[:, :1]).any((1, 2, 3)) | (
+        straight[:, 0, SIZE // 2 - 1 : SIZE // 2 + 1, 0] != straight[:, 0, [0, -1], 0]
+    ).any(1)
+
+    for one, two in ((flipped, lit), (flipped, moved), (lit, moved)):
+        assert abs(one[two].mean() - one[~two].mean()) < 0.15
+
+
+def test_images_move_by_a_few_pixels():
+    dot = np.zeros((300, 101, 101, 3), np.uint8)
+    dot[:, 45:56, 45:56] = 255
+
+    changed = Augmenter("light-no-flip")(dot, seeds(300)).astype(float).mean(-1)
+    bright = changed - np.median(changed, (1, 2), keepdims=True) > 60
+    centres = np.array([np.argwhere(image).mean(0) for image in bright]) - 50
+
+    assert np.abs(centres).max() <= 0.06 * 101 + 1
+    moved = np.abs(centres).max(1) > 0.5
+    assert 0.65 < moved.mean() < 0.95  # Four of five are moved.
+
+
+def test_an_images_seed_alone_decides():
+    images = np.random.default_rng(0).integers(0, 256, (20, SIZE, SIZE, 3), np.uint8)
+    augmenter = Augmenter("light")
+    whole = augmenter(images, seeds(20))
+
+    np.testing.assert_array_equal(whole, augmenter(images, seeds(20)))
+    np.testing.assert_array_equal(whole, Augmenter("light")(images, seeds(20)))
+    order = np.random.default_rng(1).permutation(20)
+    np.testing.assert_array_equal(whole[order], augmenter(images[order], seeds(20)[order]))
+    np.testing.assert_array_equal(whole[5:7], augmenter(images[5:7], seeds(20)[5:7]))
+
+
+def test_other_seeds_give_other_images():
+    images = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), np.uint8)
+    many = Augmenter("light")(images.repeat(100, 0), seeds(100))
+    next_epoch = Augmenter("light")(images.repeat(100, 0), seeds(100, epoch=1))
+
+    assert len({image.tobytes() for image in many}) > 85
+    assert sum(np.array_equal(*pair) for pair in zip(many, next_epoch, strict=True)) < 10
+
+
+def test_threads_do_not_disturb_each_other():
+    images = np.random.default_rng(0).integers(0, 256, (200, SIZE, SIZE, 3), np.uint8)
+    augmenter = Augmenter("light")
+    alone = augmenter(images, seeds(200))
+
+    parts = [slice(k, k + 5) for k in range(0, 200, 5)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda part: augmenter(images[part], seeds(200)[part]), parts))
+
+    np.testing.assert_array_equal(np.concatenate(together), alone)
+
+
+def test_nothing_asks_the_network():
+    # albumentations does, at import, to compare its version with the newest.
+    code = (
+        "import os, socket, sys\n"
+        "os.environ.pop('NO_ALBUMENTATIONS_UPDATE', None)\n"
+        "def refuse(*args, **kwargs): print('asked', args); raise OSError\n"
+        "socket.getaddrinfo = socket.socket.connect = refuse\n"
+        "import numpy as np\n"
+        "from toolkit.data.augment import Augmenter\n"
+        "assert 'albumentations' not in sys.modules\n"
+        "Augmenter('light')(np.zeros([1, 8, 8, 3], np.uint8), np.zeros([1, 2], np.int64))\n"
+        "assert 'albumentations' in sys.modules\n"
+        "print('done')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "done\n"
+    assert done.stderr == ""

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.data.table import ImageTable, Problem
+
+
+def _table() -> ImageTable:
+    return ImageTable(
+        root=Path("/data"),
+        classes=["a", "b", "c"],
+        paths=np.array(["a/1", "a/2", "c/3"], object),
+        labels=np.array([0, 0, 2], np.int32),
+        digests=np.array(["x", "y", "x"], object),
+        splits=np.array(["train", "test", "train"], object),
+        problems=[Problem("loose", "outside any class folder")],
+    )
+
+
+def test_rows_keep_their_columns_together():
+    table = _table()
+
+    for chosen in (np.array([2, 0]), np.array([True, False, True])):
+        rows = table.rows(chosen)
+        expected = np.arange(3)[chosen]
+        for column in ("paths", "labels", "digests", "splits"):
+            np.testing.assert_array_equal(getattr(rows, column), getattr(table, column)[expected])
+    assert table.split("train").paths.tolist() == ["a/1", "c/3"]
+    assert len(table.split("validation")) == 0
+
+
+def test_every_class_is_counted_also_the_empty_one():
+    assert _table().counts().tolist() == [2, 0, 1]
+
+
+def test_a_table_without_its_problems_lists_them():
+    table = _table().without([Problem("a/2", "damaged")])
+
+    assert table.paths.tolist() == ["a/1", "c/3"]
+    assert [p.path for p in table.problems] == ["loose", "a/2"]
+    assert len(_table().problems) == 1
+
+
+def test_files_are_found_from_the_root():
+    assert _table().file(2) == Path("/data/c/3")
+    assert _table().files() == [b"/data/a/1", b"/data/a/2", b"/data/c/3"]

@@ -1,0 +1,144 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from toolkit.errors import OptionError
+from toolkit.options import FinetuneOptions, check_unfreeze, model_name
+
+GOOD = FinetuneOptions(
+    data="images",
+    backbone="resnet50",
+    weights="imagenet",
+    image_size=None,
+    split=(0.7, 0.15, 0.15),
+    unfreeze=2,
+    epochs=8,
+    batch_size=32,
+    learning_rate=3e-4,
+    patience=3,
+    dropout=0.2,
+    weight_decay=1e-3,
+    augment="light",
+    max_pixels=10**8,
+    seed=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("split", (0.5, 0.5), "--split must be three positive shares"),
+        ("epochs", -1, "--epochs must be a whole number from 0 to 2,147,483,647. Received: -1"),
+        ("epochs", 1.5, "--epochs must be a whole number from 0 to 2,147,483,647. Received: 1.5"),
+        ("epochs", True, "--epochs must be a whole number"),
+        (
+            "batch_size",
+            0,
+            "--batch-size must be a whole number from 1 to 2,147,483,647. Received: 0",
+        ),
+        ("patience", 0, "--patience must be a whole number from 1 to 2,147,483,647. Received: 0"),
+        ("seed", -1, "--seed must be a whole number from 0 to 2,147,483,647. Received: -1"),
+        ("seed", 2**31, "--seed must be a whole number from 0 to 2,147,483,647."),
+        ("learning_rate", 0, "--learning-rate must be above 0 and at most 1. Received: 0"),
+        ("learning_rate", 1.5, "--learning-rate must be above 0 and at most 1. Received: 1.5"),
+        ("learning_rate", float("nan"), "--learning-rate must be above 0 and at most 1"),
+        ("dropout", 1.0, "--dropout must be from 0 up to, not including, 1. Received: 1.0"),
+        ("dropout", -0.1, "--dropout must be from 0 up to, not including, 1. Received: -0.1"),
+        ("weight_decay", -0.1, "--weight-decay must be from 0 to 1. Received: -0.1"),
+        ("weight_decay", float("inf"), "--weight-decay must be from 0 to 1. Received: inf"),
+        ("max_pixels", 0, "--max-pixels must be from 1 to 178,956,970. Received: 0"),
+        ("max_pixels", 10**9, "--max-pixels must be from 1 to 178,956,970. Received: 1000000000"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_the_rule(name, value, rule):
+    with pytest.raises(OptionError) as error:
+        dataclasses.replace(GOOD, **{name: value})
+    assert rule in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 1),
+        ("patience", 1),
+        ("learning_rate", 1),
+        ("dropout", 0),
+        ("dropout", 0.99),
+        ("weight_decay", 0),
+        ("weight_decay", 1),
+        ("max_pixels", 1),
+        ("max_pixels", 178_956_970),
+        ("seed", 2**31 - 1),
+    ],
+)
+def test_the_ends_of_a_range_belong_to_it(name, value):
+    assert getattr(dataclasses.replace(GOOD, **{name: value}), name) == value
+
+
+def test_pillow_reads_the_largest_image_that_may_be_admitted():
+    from PIL import Image
+
+    from toolkit.options import LARGEST_IMAGE
+
+    assert 2 * Image.MAX_IMAGE_PIXELS == LARGEST_IMAGE
+
+
+@pytest.mark.parametrize("unfreeze", [0, 1, 3])
+def test_as_many_stages_as_there_are_can_be_unfrozen(unfreeze):
+    check_unfreeze(unfreeze, ["stem", "stage1", "top"])
+
+
+@pytest.mark.parametrize("unfreeze", [4, -1, 1.5])
+def test_more_stages_than_there_are_cannot(unfreeze):
+    with pytest.raises(OptionError, match="--unfreeze") as error:
+        check_unfreeze(unfreeze, ["stem", "stage1", "top"])
+    if unfreeze == 4:
+        assert "at most 3, the backbone's stages (stem, stage1, top)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        (None, "images", "images"),
+        (None, "./data/My Photos (2019)/", "My-Photos-2019"),
+        (None, "sample:digits", "digits"),
+        (None, "/", "classifier"),
+        (None, "/data/.hidden", "hidden"),
+        (None, "/data/Möwen", "Möwen"),
+        ("birds-v2.1", "images", "birds-v2.1"),
+    ],
+)
+def test_a_models_name(name, data, expected):
+    assert model_name(name, data) == expected
+
+
+def test_a_models_name_out_of_here(tmp_path, monkeypatch):
+    (tmp_path / "shells").mkdir()
+    monkeypatch.chdir(tmp_path / "shells")
+    assert model_name(None, ".") == "shells"
+    monkeypatch.setenv("HOME", str(tmp_path / "shells"))
+    assert model_name(None, "~") == "shells"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "a b", "-dash", "new\nline"])
+def test_a_name_that_is_no_plain_folders_is_refused(name):
+    with pytest.raises(OptionError, match="--name must be letters"):
+        model_name(name, "images")
+
+
+def test_names_made_of_any_folder_are_names():
+    for data in ["_x", "--", "a\nb", "é", "x" * 30, "1", "...", " lead", "[a]"]:
+        made = model_name(None, "/data/" + data)
+        assert model_name(made, "images") == made
+
+
+def test_it_is_light():
+    code = (
+        "import sys, toolkit.files, toolkit.options\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

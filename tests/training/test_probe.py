@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from toolkit.training import probe as probe_module
+from toolkit.training.probe import STRENGTHS, Probe, fit_probe
+
+
+def make_data(count: int = 300, width: int = 12, classes: int = 4, seed: int = 0):
+    """Features of very different scales, with overlapping classes."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, classes, count)
+    centres = np.random.default_rng(99).normal(size=(classes, width))
+    scales, offsets = 10.0 ** np.linspace(-1, 1, width), np.linspace(-3, 3, width)
+    features = (centres[labels] + random.normal(0, 1.5, (count, width))) * scales + offsets
+    return features.astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def data():
+    return *make_data(), *make_data(200, seed=1)
+
+
+def sklearns(features, labels, strength: float):
+    """The same objective: C times the sum of losses, plus half the squared weights."""
+    # With two classes, scikit-learn has one vector of weights: the difference of our two.
+    share = 2 if labels.max() == 1 else 1
+    scaler = StandardScaler().fit(features.astype(np.float64))
+    model = LogisticRegression(C=share / (len(labels) * strength), tol=1e-10, max_iter=10_000)
+    model.fit(scaler.transform(features.astype(np.float64)), labels)
+    return lambda x: model.predict_proba(scaler.transform(x.astype(np.float64)))
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("classes", [2, 4])
+def test_it_is_scikit_learns_logistic_regression(strength, classes):
+    features, labels = make_data(classes=classes)
+    probe = fit_probe(features, labels, features, labels, classes, [strength])
+
+    expected = sklearns(features, labels, strength)(features)
+    np.testing.assert_allclose(probe.predict(features), expected, atol=5e-3)
+    # At the optimum, so that the loss agrees much closer than the weights.
+    loss = -np.log(expected[np.arange(len(labels)), labels]).mean()
+    assert probe.losses[strength] == pytest.approx(loss, rel=2e-3)
+
+
+def test_probabilities(data):
+    probe = fit_probe(*data, 4)
+    probabilities = probe.predict(data[2])
+
+    assert probabilities.shape == (200, 4)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert (probabilities.argmax(1) == data[3]).mean() > 0.7
+    assert (probe.kernel.shape, probe.bias.shape) == ((12, 4), (4,))
+    assert (probe.kernel.dtype, probe.bias.dtype) == (np.float32, np.float32)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1.0])
+def test_the_gradient_is_that_of_finite_differences(strength):
+    features, labels = make_data(60, 5, 3)
+    mean, deviation = probe_module._moments(features)
+    parameters = np.random.default_rng(0).normal(0, 0.5, 6 * 3)
+
+    def evaluate(x):
+        return probe_module._loss_and_gradient(x, features, labels, mean, deviation, strength)
+
+    def exact(x):  # In double precision, on features that are standardized beforehand.
+        weights = x.reshape(6, 3)
+        logits = (features.astype(float) - mean) / deviation @ weights[:-1] + weights[-1]
+        loss = -log_softmax(logits, 1)[np.arange(60), labels].mean()
+        return loss + strength / 2 * np.square(weights[:-1]).sum()
+
+    loss, gradient = evaluate(parameters)
+    assert loss == pytest.approx(exact(parameters), rel=1e-5)
+    numeric = approx_fprime(parameters, exact, 1e-6)
+    np.testing.assert_allclose(gradient, numeric, atol=1e-4)
+
+
+def test_chunks_make_no_difference(data, monkeypatch):
+    whole = fit_probe(*data, 4)
+    for chunk in (1, 7, 300):
+        monkeypatch.setattr(probe_module, "_CHUNK", chunk)
+        chunked = fit_probe(*data, 4, strengths=[whole.strength])
+        alone = fit_probe(*data, 4, strengths=[whole.strength])
+        np.testing.assert_array_equal(chunked.kernel, alone.kernel)
+        np.testing.assert_allclose(chunked.predict(data[2]), whole.predict(data[2]), atol=5e-3)
+        if chunk > 1:
+            monkeypatch.undo()
+
+
+def test_features_may_be_mapped_from_disk(data, tmp_path):
+    np.save(tmp_path / "features.npy", data[0])
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+
+    one, two = fit_probe(mapped, *data[1:], 4), fit_probe(*data, 4)
+
+    np.testing.assert_array_equal(one.kernel, two.kernel)
+    assert type(one.kernel) is type(one.bias) is np.ndarray
+
+
+def test_the_strength_with_the_lowest_validation_loss_is_taken(data):
+    probe = fit_probe(*data, 4)
+
+    assert set(probe.losses) == set(STRENGTHS)
+    assert probe.losses[probe.strength] == min(probe.losses.values())
+    assert len(set(probe.losses.values())) == len(STRENGTHS)
+    for strength, loss in probe.losses.items():
+        alone = fit_probe(*data, 4, strengths=[strength])
+        probabilities = alone.predict(data[2])[np.arange(200), data[3]]
+        assert -np.log(probabilities).mean() == pytest.approx(loss, rel=2e-3)
+
+
+def test_each_end_of_the_strengths_can_win():
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(60, 40)).astype(np.float32), np.arange(60) % 3
+    noise = fit_probe(features, labels, features[::-1], labels, 3)
+    assert noise.strength == max(STRENGTHS)  # Nothing to learn: the weights stay small.
+
+    features = np.eye(3, dtype=np.float32)[labels] + 0.01 * features[:, :3]
+    clear = fit_probe(features, labels, features, labels, 3)
+    assert clear.strength == min(STRENGTHS)
+
+
+def test_separable_data_is_separated_and_stays_finite():
+    features = np.repeat(np.array([[-1.0, 0], [1, 0], [0, 3]], np.float32), 20, 0)
+    labels = np.repeat(np.arange(3), 20)
+
+    probe = fit_probe(features, labels, features, labels, 3)
+
+    assert (probe.predict(features).argmax(1) == labels).all()
+    assert np.isfinite(probe.kernel).all()
+    assert probe.predict(features)[np.arange(60), labels].min() > 0.98
+
+
+@pytest.mark.parametrize("constant", [0.0, 5.0, -300.0, 1e-9])
+def test_constant_columns_change_nothing(data, constant):
+    def widened(features):
+        return np.insert(features, [3, 7], np.float32(constant), axis=1)
+
+    probe = fit_probe(widened(data[0]), data[1], widened(data[2]), data[3], 4)
+
+    expected = fit_probe(*data, 4)
+    assert probe.strength == expected.strength
+    np.testing.assert_allclose(
+        probe.predict(widened(data[2])), expected.predict(data[2]), atol=5e-3
+    )
+    assert np.abs(probe.kernel[[3, 8]]).max() < 1e-3
+
+
+def test_a_columns_scale_and_offset_do_not_matter(data):
+    scale = np.float32(2.0) ** np.arange(-6, 6)
+    one = fit_probe(*data, 4)
+    two = fit_probe(data[0] * scale + 2, data[1], data[2] * scale + 2, data[3], 4)
+
+    assert one.strength == two.strength
+    np.testing.assert_allclose(two.predict(data[2] * scale + 2), one.predict(data[2]), atol=5e-3)
+
+
+def test_a_class_without_validation_images_is_no_matter(data):
+    kept = data[3] != 2
+    assert fit_probe(data[0], data[1], data[2][kept], data[3][kept], 4).kernel.shape == (12, 4)
+
+
+def test_large_logits_do_not_overflow():
+    probe = Probe(np.array([[1e4, -1e4]], np.float32), np.zeros(2, np.float32), 1.0, {})
+
+    np.testing.assert_array_equal(
+        probe.predict(np.array([[1.0], [-1.0]], np.float32)), [[1, 0], [0, 1]]
+    )

@@ -49,7 +49,7 @@ def finetune(
     image_size: int | None = None,
     split: Sequence[float] = (0.7, 0.15, 0.15),
     unfreeze: int | None = None,
-    epochs: int = 8,
+    epochs: int = 6,
     batch_size: int = 32,
     learning_rate: float = 3e-4,
     patience: int = 5,
@@ -149,19 +149,21 @@ def finetune(
             probe, probe_metrics = _fit_probe(features)
             reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probe_metrics)}")
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
-            model = attach_head(network.model, probe.kernel, probe.bias, dropout)
+            model = attach_head(network.model, probe.kernel, probe.bias, dropout, seed)
             stages = backbones.stage_layers(network.model, entry)
             trained_stages = freeze_below(model, stages, options.unfreeze)
             checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
             _fine_tune(model, features.table, preparation, checkpoint, options, reporter)
-            choice = _choose(model, probe_metrics, checkpoint, features.table, preparation)
+            choice = _choose(
+                model, probe_metrics, checkpoint, features.table, preparation, reporter
+            )
             reporter.say(f"Kept: {choice.chosen}: {choice.why}")
         with clock("test"):
             test = features.split(TEST)
             if choice.chosen == PROBE:
                 probabilities = probe.predict(test.values)
             else:
-                probabilities = _predict(model, test.table, preparation)
+                probabilities = _predict(model, test.table, preparation, reporter, "Testing")
             test_metrics = measure(test.table.labels, probabilities, table.classes)
         with clock("saving"), naming_full_disk("the bundle", folder):
             trained = Trained(
@@ -226,17 +228,21 @@ def _fine_tune(
             train, preparation, size, augment=augment, seed=options.seed, epochs=epochs
         )
 
-    fine_tune(
-        logits_model(model),
-        batches,
-        labelled_batches(table.split(VALIDATION), preparation, PREDICTION_BATCH),
-        steps_per_epoch=steps,
-        epochs=options.epochs,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        checkpoint=checkpoint,
-        callbacks=[] if reporter.quiet else [TrainingProgress(steps, options.epochs)],
-    )
+    progress = TrainingProgress(steps, options.epochs)
+    try:
+        fine_tune(
+            logits_model(model),
+            batches,
+            labelled_batches(table.split(VALIDATION), preparation, PREDICTION_BATCH),
+            steps_per_epoch=steps,
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            checkpoint=checkpoint,
+            callbacks=[] if reporter.quiet else [progress],
+        )
+    finally:
+        progress.stop()
 
 
 def _choose(
@@ -245,13 +251,14 @@ def _choose(
     checkpoint: Checkpoint,
     table: ImageTable,
     preparation: Preparation,
+    reporter: Reporter,
 ) -> _Choice:
     """Takes what is better on validation, and leaves the model with its weights."""
     if checkpoint.best_epoch == 0:
         why = "no epoch of fine-tuning lowered the validation loss"
         return _Choice(PROBE, why if checkpoint.history else "nothing was tuned", probe_metrics)
     validation = table.split(VALIDATION)
-    probabilities = _predict(model, validation, preparation)
+    probabilities = _predict(model, validation, preparation, reporter, "Validating")
     tuned = measure(validation.labels, probabilities, validation.classes)
     comparison = (
         f"on {tuned['n']:,} validation images, fine-tuning gives {tuned['accuracy']:.2%} "
@@ -264,7 +271,10 @@ def _choose(
     return _Choice(PROBE, comparison, probe_metrics)
 
 
-def _predict(model: keras.Model, table: ImageTable, preparation: Preparation) -> np.ndarray:
+def _predict(
+    model: keras.Model, table: ImageTable, preparation: Preparation, reporter: Reporter, what: str
+) -> np.ndarray:
     """Probabilities float32 [N, K] of a table's images."""
-    batches = labelled_batches(table, preparation, PREDICTION_BATCH)
+    batches: Iterable = labelled_batches(table, preparation, PREDICTION_BATCH).as_numpy_iterator()
+    batches = reporter.progress(batches, steps_per_epoch(len(table), PREDICTION_BATCH), what)
     return np.concatenate([model.predict_on_batch(images) for images, _ in batches])

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.data.table import Problem
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
+
+    from toolkit.data.table import Problem
 
 SHOWN_PROBLEMS = 8
 
@@ -30,7 +30,7 @@ class Reporter:
         if not self.quiet:
             _console().print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def problems(self, problems: Sequence[Problem]) -> None:
+    def problems(self, problems: Sequence["Problem"]) -> None:
         """Names the files that were left out: the first few, and how many there are."""
         for problem in problems[:SHOWN_PROBLEMS]:
             self.say(f"Left out: {problem.path}: {problem.reason}")

@@ -24,6 +24,7 @@ def run_record(
     weights_origin: WeightsOrigin,
 ) -> dict[str, Any]:
     """The part of `run.json` that does not depend on the outcome."""
+    backend = keras.backend.backend()
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "options": asdict(options),
@@ -38,8 +39,8 @@ def run_record(
         "weights": asdict(weights_origin),
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-            "backend": keras.backend.backend(),
+            **{name: importlib.metadata.version(name) for name in (*PACKAGES, backend)},
+            "backend": backend,
         },
     }
 

@@ -26,7 +26,14 @@ _NORMALIZATIONS = {
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backbones(name: str | None, as_json: bool) -> None:
-    """List the pretrained networks, or show one: NAME."""
+    r"""List the pretrained networks, or show one: NAME.
+
+    \b
+    Examples:
+      toolkit backbones
+      toolkit backbones resnet50
+      toolkit backbones --json
+    """
     if as_json:
         records = {"backbones": [_record(each) for each in BACKBONES.values()]}
         click.echo(json.dumps(_record(find(name)) if name else records))

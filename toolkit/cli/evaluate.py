@@ -61,8 +61,8 @@ def evaluate(
 
 
 def _table(metrics: dict[str, Any]) -> "Table":
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     low, high = metrics["accuracy_ci95"]
     table = Table(
@@ -78,7 +78,7 @@ def _table(metrics: dict[str, Any]) -> "Table":
     classes = sorted(metrics["per_class"].items(), key=lambda item: item[1]["f1"])
     for name, row in classes[:SHOWN_CLASSES]:
         values = [f"{row[part]:.3f}" for part in ("precision", "recall", "f1")]
-        table.add_row(escape(name), *values, f"{row['support']:,}")
+        table.add_row(Text(name), *values, f"{row['support']:,}")
     if len(classes) > SHOWN_CLASSES:
         table.add_row(f"... and {len(classes) - SHOWN_CLASSES} better ones")
     return table

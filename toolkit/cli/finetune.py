@@ -84,7 +84,7 @@ class _Shares(click.ParamType):
 )
 @click.option(
     "--epochs",
-    default=8,
+    default=6,
     show_default=True,
     help="At most so many passes over the training images; 0: the probe alone.",
 )

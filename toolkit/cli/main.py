@@ -1,9 +1,11 @@
 """The command `toolkit`: finds the verb's file, and turns a user's error into a line and exit 2."""
 
 import importlib
+import io
 import logging
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -31,9 +33,14 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="toolkit")
-def toolkit() -> None:
+@click.pass_context
+def toolkit(context: click.Context) -> None:
     r"""From a folder of photos to a served image classifier.
 
     \b
@@ -43,18 +50,38 @@ def toolkit() -> None:
       toolkit evaluate models/images --data ./more-images
       toolkit backbones
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main() -> None:
     """Runs the command line."""
     _calm_libraries()
+    for stream in (sys.stdout, sys.stderr):  # Whatever a terminal cannot show is escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     from toolkit.errors import ToolkitError
 
     try:
-        toolkit()
+        code = toolkit(prog_name="toolkit", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:  # The reader, as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
     except ToolkitError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "toolkit"
+        _fail(f"{error.format_message()}\nOptions and examples: {command} --help")
+    except click.Abort:
+        print("Interrupted. finetune goes on from there with --resume.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _calm_libraries() -> None:

@@ -75,6 +75,7 @@ class _Readable:
 def _print_table(predictions: Iterable["Prediction"], top: int) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("image", overflow="fold")
@@ -83,7 +84,7 @@ def _print_table(predictions: Iterable["Prediction"], top: int) -> None:
     for prediction in predictions:
         for rank, (name, probability) in enumerate(prediction.top(top)):
             shown = "" if rank else _printable(prediction.path)
-            table.add_row(_escape(shown), _escape(name), f"{probability:.1%}")
+            table.add_row(Text(shown), Text(_printable(name)), f"{probability:.1%}")
     if table.row_count:
         Console(highlight=False).print(table)
 
@@ -105,12 +106,6 @@ def _print_json(predictions: Iterable["Prediction"], top: int) -> None:
         print(json.dumps({"path": _printable(prediction.path), "predictions": best}))
 
 
-def _printable(path: str) -> str:
-    """A path whose bytes are no valid text still prints."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _printable(name: str) -> str:
+    """A name whose bytes are no valid text still prints."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from toolkit.errors import BundleError
 
 EXTRA = "assets.extra"
 FILES = ("saved_model.pb", f"{EXTRA}/model.keras", f"{EXTRA}/run.json", f"{EXTRA}/metrics.json")
+MEND = "Take another version, or make it again."
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,21 @@ class Bundle:
         """The folder of everything that servers ignore."""
         return self.path / EXTRA
 
-    def read(self, record: str) -> Any:
+    def read(self, record: str) -> dict[str, Any]:
         """A record's content, e.g. of "run.json".
 
         Raises:
             BundleError: It is missing or damaged.
         """
+        file = self.extra / record
         try:
-            return json.loads((self.extra / record).read_text(encoding="utf-8"))
+            content = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise BundleError(
-                self.path, f"{record} cannot be read ({error})", "Take another version of it."
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise BundleError(self.path, f"{file} cannot be read ({reason})", MEND) from error
+        if not isinstance(content, dict):
+            raise BundleError(self.path, f"{file} holds no record", MEND)
+        return content
 
 
 def find_bundle(model: str | os.PathLike[str]) -> Bundle:
@@ -56,7 +59,7 @@ def find_bundle(model: str | os.PathLike[str]) -> Bundle:
     """
     path = Path(model).expanduser()
     if not (path / "saved_model.pb").exists() and versions(path):
-        path = path / str(versions(path)[-1])
+        model = path = path / str(versions(path)[-1])
     if not path.is_dir():
         raise BundleError(model, "there is no such folder", "Give models/NAME or a version in it.")
     missing = [name for name in FILES if not (path / name).is_file()]
@@ -67,17 +70,23 @@ def find_bundle(model: str | os.PathLike[str]) -> Bundle:
 
 
 def versions(folder: Path) -> list[int]:
-    """The versions in a model's folder, oldest first."""
+    """The versions in a model's folder, oldest first; whatever else lies there is passed over."""
     if not folder.is_dir():
         return []
-    names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
-    return sorted(int(name) for name in names if name.isdecimal())
+    numbers = (_number(entry.name) for entry in folder.iterdir() if entry.is_dir())
+    return sorted(n for n in numbers if n is not None and (folder / str(n)).is_dir())
+
+
+def _number(name: str) -> int | None:
+    """The version that a name stands for, as servers read it: "007" is 7."""
+    return int(name) if name.isascii() and name.isdecimal() else None
 
 
 def publish(made: Path, folder: Path) -> Bundle:
     """Renames a finished bundle to the next version: it appears whole, and replaces nothing."""
     while True:
-        path = folder / str((versions(folder) or [0])[-1] + 1)
+        taken = [_number(entry.name) or 0 for entry in folder.iterdir()]
+        path = folder / str(max(taken, default=0) + 1)
         try:
             os.rename(made, path)
         except OSError:
@@ -89,7 +98,9 @@ def publish(made: Path, folder: Path) -> Bundle:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes a record for people and programs."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # Bytes of file names that are no valid text become JSON's own escapes.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
@@ -100,8 +111,3 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
-
-
-def remove(folder: Path) -> None:
-    """Deletes a folder that was never published."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -11,12 +11,18 @@ import numpy as np
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
 from toolkit.data.table import TEST, ImageTable, Problem
-from toolkit.errors import AllSeenError, NoImagesError, UnknownClassesError
+from toolkit.errors import (
+    AllSeenError,
+    BundleError,
+    NoImagesError,
+    NotWritableError,
+    UnknownClassesError,
+)
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.progress import Reporter
 from toolkit.serving import records
-from toolkit.serving.bundle import write_json
+from toolkit.serving.bundle import MEND, write_json
 from toolkit.serving.loaded import Classifier, Prediction
 
 
@@ -69,7 +75,7 @@ def evaluate(
     unknown = [name for name in listing.classes if name not in classifier.classes]
     if unknown:
         raise UnknownClassesError(unknown, classifier.classes)
-    table = scan(listing, classifier.run["preparation"]["max_pixels"], reporter.progress)
+    table = scan(listing, classifier.max_pixels, reporter.progress)
     table, seen = _match(table, classifier, include_seen)
     if seen:
         reporter.say(f"Left out: {seen:,} images that the model was trained on or chosen by.")
@@ -97,8 +103,12 @@ def _match(table: ImageTable, classifier: Classifier, include_seen: bool) -> tup
 
 def _seen_digests(classifier: Classifier) -> set[str]:
     path = classifier.bundle.extra / "splits.csv"
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return {row["digest"] for row in csv.DictReader(file) if row["split"] != TEST}
+    try:
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return {row["digest"] for row in csv.DictReader(file) if row["split"] != TEST}
+    except (OSError, KeyError, csv.Error) as error:
+        problem = f"{path}, which tells what it has seen, cannot be read ({error})"
+        raise BundleError(classifier.bundle.path, problem, MEND) from error
 
 
 def _predict(
@@ -119,7 +129,10 @@ def _write(
     metrics: dict[str, Any], table: ImageTable, probabilities: np.ndarray, folder: Path
 ) -> None:
     with naming_full_disk("the evaluation", folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotWritableError("--output", folder, error) from error
         records.write_predictions(table, table.classes, probabilities, folder / "predictions.csv")
         records.draw_results(table, table.classes, probabilities, folder)
         write_json(folder / "metrics.json", metrics)

@@ -1,5 +1,6 @@
 """A trained classifier as a SavedModel that takes the files' bytes."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,10 +38,13 @@ def export_saved_model(
         lambda images: model(images, training=False),
         [keras.InputSpec(shape=shape, dtype="float32")],
     )
-    names = tf.constant(list(classes))
+    names = tf.constant([os.fsencode(name) for name in classes])
 
     def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = network(images)
+        count = tf.shape(images)[0]
+        # The network itself cannot take a batch without images.
+        filled = tf.cond(count > 0, lambda: images, lambda: tf.zeros([1, *shape[1:]]))
+        probabilities = network(filled)[:count]
         label = tf.gather(names, tf.argmax(probabilities, axis=-1))
         return {"probabilities": probabilities, "label": label}
 

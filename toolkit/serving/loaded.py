@@ -3,6 +3,7 @@
 import functools
 import os
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from PIL import Image
 from toolkit.data.files import find_files
 from toolkit.data.scan import image_problem
 from toolkit.data.table import Problem
-from toolkit.errors import BundleError
-from toolkit.serving.bundle import Bundle, find_bundle
+from toolkit.errors import BundleError, UnreadableImageError
+from toolkit.serving.bundle import MEND, Bundle, find_bundle
 
 if TYPE_CHECKING:
     import keras
@@ -63,6 +64,10 @@ class Classifier:
 
     Attributes:
         bundle: Where it lies.
+        run: The content of `run.json`: all that made the model.
+        metrics: The content of `metrics.json`.
+        classes: Names of the K classes, in the order of the probabilities.
+        max_pixels: Larger images are refused before they are decoded.
 
     Raises:
         BundleError: There is none, or it is damaged.
@@ -76,40 +81,41 @@ class Classifier:
 
     def __init__(self, model: str | os.PathLike[str]) -> None:
         self.bundle: Bundle = find_bundle(model)
-
-    @functools.cached_property
-    def run(self) -> dict[str, Any]:
-        """The content of `run.json`: all that made the model."""
-        return self.bundle.read("run.json")
-
-    @functools.cached_property
-    def metrics(self) -> dict[str, Any]:
-        """The content of `metrics.json`."""
-        return self.bundle.read("metrics.json")
-
-    @functools.cached_property
-    def classes(self) -> list[str]:
-        """Names of the K classes, in the order of the probabilities."""
-        return self.run["classes"]
+        self.run: dict[str, Any] = self.bundle.read("run.json")
+        self.metrics: dict[str, Any] = self.bundle.read("metrics.json")
+        try:
+            self.classes: list[str] = list(self.run["classes"])
+            self.max_pixels = int(self.run["preparation"]["max_pixels"])
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"{self.bundle.extra / 'run.json'} lacks what is needed ({error})"
+            raise BundleError(self.bundle.path, problem, MEND) from error
 
     @functools.cached_property
     def model(self) -> "keras.Model":
         """The Keras model: float32 [N, H, W, 3], values 0 to 255, to probabilities [N, K]."""
         import keras
 
-        return keras.saving.load_model(self.bundle.extra / "model.keras", compile=False)
+        file = self.bundle.extra / "model.keras"
+        try:
+            return keras.saving.load_model(file, compile=False)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise _unreadable(self.bundle, file, error) from error
 
     @functools.cached_property
-    def _saved_model(self) -> Any:
+    def _serve(self) -> Any:
+        """The SavedModel's signature for encoded images, which keeps the SavedModel alive."""
         import tensorflow as tf
 
+        files = f"{self.bundle.path / 'saved_model.pb'} or what lies in variables beside it"
         try:
-            return tf.saved_model.load(str(self.bundle.path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
-            raise BundleError(
-                self.bundle.path, f"its SavedModel cannot be read ({reason})", "Take another one."
-            ) from error
+            serve = tf.saved_model.load(str(self.bundle.path)).signatures["serving_default"]
+            width = serve.structured_outputs["probabilities"].shape[-1]
+        except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
+            raise _unreadable(self.bundle, files, error) from error
+        if width != len(self.classes):
+            problem = f"run.json names {len(self.classes)} classes, saved_model.pb gives {width}"
+            raise BundleError(self.bundle.path, problem, MEND)
+        return serve
 
     def predict_bytes(self, images: Sequence[bytes]) -> np.ndarray:
         """Probabilities float32 [N, K] of N encoded images.
@@ -119,8 +125,7 @@ class Classifier:
         """
         import tensorflow as tf
 
-        serve = self._saved_model.signatures["serving_default"]
-        return serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
+        return self._serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
 
     def predict(self, paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
         """Predicts image files, in their order.
@@ -129,12 +134,12 @@ class Classifier:
             paths: Of JPEG, PNG, BMP, WebP or GIF files.
 
         Raises:
-            ValueError: A file is no readable image; `predict_each` goes on instead.
+            UnreadableImageError: A file is no readable image; `predict_each` goes on instead.
         """
         results = list(self.predict_each(paths))
         for result in results:
             if isinstance(result, Problem):
-                raise ValueError(f"{result.path} is no readable image: {result.reason}")
+                raise UnreadableImageError(result.path, result.reason)
         return [result for result in results if isinstance(result, Prediction)]
 
     def evaluate(
@@ -169,7 +174,7 @@ class Classifier:
             return Problem(os.fspath(path), error.strerror or str(error))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            problem = image_problem(data, self.run["preparation"]["max_pixels"])
+            problem = image_problem(data, self.max_pixels)
         return Problem(os.fspath(path), problem) if problem else data
 
     def _predict_batch(
@@ -194,11 +199,16 @@ class Classifier:
                 yield Prediction(path, self.classes, next(rows))
 
 
+def _unreadable(bundle: Bundle, file: Path | str, error: Exception) -> BundleError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return BundleError(bundle.path, f"{file} cannot be read ({reason})", MEND)
+
+
 def predict(model: str | os.PathLike[str], paths: Iterable[str]) -> list[Prediction]:
     """Predicts files, folders and patterns with a saved classifier, as `toolkit predict` does.
 
     Raises:
-        ValueError: A file is no readable image; `Classifier.predict_each` goes on instead.
+        UnreadableImageError: A file is no readable image; `Classifier.predict_each` goes on.
     """
     return Classifier(model).predict(find_files(paths))
 

@@ -1,6 +1,7 @@
 """Writes a bundle aside, checks it, and publishes it."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,23 @@ def save_bundle(trained: Trained, working: Path, folder: Path) -> Bundle:
             published.
     """
     shutil.rmtree(working, ignore_errors=True)
+    try:
+        _write(trained, working)
+        return publish(working, folder)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)  # Only there if it was not published.
+
+
+def _write(trained: Trained, working: Path) -> None:
     export_saved_model(trained.model, trained.table.classes, trained.preparation, working)
-    difference = _check_parity(trained, working)
     extra = working / EXTRA
     extra.mkdir()
-    trained.model.save(extra / "model.keras")
-    _write_records(trained, extra)
-    _draw(trained, extra)
-    write_json(extra / "run.json", {**trained.run, "export_difference": difference})
-    return publish(working, folder)
+    with ThreadPoolExecutor(1) as pool:  # The check waits for another process.
+        difference = pool.submit(_check_parity, trained, working)
+        trained.model.save(extra / "model.keras")
+        _write_records(trained, extra)
+        _draw(trained, extra)
+    write_json(extra / "run.json", {**trained.run, "export_difference": difference.result()})
 
 
 def _check_parity(trained: Trained, saved_model: Path) -> float:

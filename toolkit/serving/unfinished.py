@@ -1,7 +1,10 @@
 """Runs that are not published yet: a folder each, locked while its process lives."""
 
+import contextlib
 import json
+import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +12,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from toolkit.errors import ResumeError, ToolkitError
+from toolkit.errors import DiskFullError, NotWritableError, ResumeError, ToolkitError
+from toolkit.files import is_full_disk
 from toolkit.serving.bundle import write_json
 
 PREFIX = ".unfinished-"
+UNSEEN = ".passing-"
 OPTIONS = "options.json"
+ABANDONED_SECONDS = 600
 
 
 class UnfinishedRun:
@@ -41,8 +47,11 @@ class UnfinishedRun:
 
         Raises:
             ResumeError: Only a run with other options was left.
+            NotWritableError: No folder can be made in `parent`.
+            DiskFullError: There is no room for it.
         """
         options = json.loads(json.dumps(options))
+        _delete_abandoned(parent)
         others = []
         for run in cls._left(parent):
             left = _read_options(run.folder)
@@ -60,22 +69,28 @@ class UnfinishedRun:
     @classmethod
     def _new(cls, parent: Path, options: dict[str, Any]) -> "UnfinishedRun":
         number = uuid.uuid4().hex[:12]
-        starting, folder = parent / f".starting-{number}", parent / f"{PREFIX}{number}"
-        starting.mkdir(parents=True)
-        lock = FileLock(starting / "lock")
-        lock.acquire()
-        write_json(starting / OPTIONS, options)
-        starting.rename(folder)  # Only now, when it is locked, do other runs see it.
+        unseen, folder = parent / f"{UNSEEN}{number}", parent / f"{PREFIX}{number}"
+        try:
+            _make(unseen)
+            lock = FileLock(unseen / "lock")
+            lock.acquire()
+            write_json(unseen / OPTIONS, options)
+            unseen.rename(folder)  # Only now, when it is locked, do other runs see it.
+        except OSError as error:
+            _delete(unseen)
+            if is_full_disk(error):
+                raise DiskFullError("the run's options", parent) from error
+            raise NotWritableError("--models-dir", parent.parent, error) from error
         return cls(folder, lock)
 
     @classmethod
     def _left(cls, parent: Path) -> Iterator["UnfinishedRun"]:
         """The runs that no living process holds, locked for the caller."""
-        for folder in sorted(parent.glob(f"{PREFIX}*"), key=lambda path: path.stat().st_mtime):
+        for folder in _folders(parent, PREFIX):
             lock = FileLock(folder / "lock")
             try:
                 lock.acquire(timeout=0)
-            except Timeout:
+            except (Timeout, OSError):  # It lives, was just deleted, or is of another user.
                 continue
             yield cls(folder, lock)
 
@@ -90,9 +105,48 @@ class UnfinishedRun:
             self._lock.release()
 
     def remove(self) -> None:
-        """Deletes the folder and all in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Deletes the folder and all in it, and the model's folder if it is then empty."""
+        unseen = self.folder.with_name(f"{UNSEEN}{uuid.uuid4().hex[:12]}")
+        with contextlib.suppress(FileNotFoundError):
+            self.folder.rename(unseen)  # Otherwise another run might take up what is left of it.
+        _delete(unseen)
         self._lock.release()
+
+
+def _make(folder: Path) -> None:
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError):  # A run that ends has removed the parent.
+            return folder.mkdir(parents=True)
+    return folder.mkdir(parents=True)
+
+
+def _delete(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # It holds versions or other runs.
+        folder.parent.rmdir()
+
+
+def _delete_abandoned(parent: Path) -> None:
+    """Deletes what processes left that were killed while they started or ended."""
+    for folder in _folders(parent, UNSEEN):
+        if time.time() - _modified(folder) > ABANDONED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders(parent: Path, prefix: str) -> list[Path]:
+    """The folders whose name begins so, the longest unchanged first."""
+    try:
+        names = os.listdir(parent)
+    except OSError:
+        return []  # There is none yet, or making one will tell what is wrong.
+    return sorted((parent / name for name in names if name.startswith(prefix)), key=_modified)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()  # Another run has just deleted it.
 
 
 def _read_options(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,32 @@
+"""The whole command on Keras' other backend."""
+
+import importlib.util
+import json
+import os
+
+import numpy as np
+import pytest
+
+import toolkit
+from tests.conftest import run_toolkit
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_the_whole_command_with_jax(images, tmp_path):
+    options = ["--image-size", 32, "--epochs", 1, "--batch-size", 16, "--unfreeze", 1]
+    options += ["--learning-rate", 1e-5, "--seed", 5, "--models-dir", tmp_path, "--json"]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = run_toolkit("finetune", "--data", images, *options, env=environment)
+    assert done.returncode == 0, done.stderr
+
+    result = json.loads(done.stdout)
+    run = result["run"]
+    assert run["versions"]["backend"] == "jax" and run["versions"]["jax"]
+    assert run["export_difference"] <= 1e-4
+    assert 0 < result["test"]["accuracy"] <= 1
+    classifier = toolkit.load(tmp_path / "colours")
+    measured = classifier.evaluate(images, quiet=True).metrics
+    assert measured["accuracy"] == result["test"]["accuracy"]
+    assert measured["loss"] == pytest.approx(result["test"]["loss"], abs=1e-4)
+    probabilities = classifier.model.predict_on_batch(np.zeros([2, 32, 32, 3], np.float32))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

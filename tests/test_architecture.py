@@ -21,7 +21,7 @@ ORDER = [
     ["serving"],
     ["options", "result"],
     ["run_record"],
-    ["finetune"],
+    ["job"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

@@ -6,26 +6,22 @@ import io
 import json
 import os
 import shutil
-import sys
 
 import pytest
 from PIL import Image
 
 from tests.conftest import draw_image, run_toolkit, write_images
-from toolkit.cli.main import main
+from toolkit.cli import main
 
 
 @pytest.fixture
-def fail(tmp_path, monkeypatch, capsys):
+def fail(tmp_path, capsys):
     """Runs `toolkit finetune`, which must fail; gives the message's lines."""
 
     def run(data, *options):
         models = tmp_path / "models"
         arguments = ["--data", data, "--models-dir", models, "--epochs", "1", "--image-size", "32"]
-        monkeypatch.setattr(sys, "argv", ["toolkit", "finetune", *map(str, [*arguments, *options])])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        assert caught.value.code == 2
+        assert main.run(["finetune", *map(str, [*arguments, *options])]) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
         lines = [line for line in printed.err.splitlines() if line.startswith("Error: ")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit import backbones
-    from toolkit.finetune import finetune
+    from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
 
@@ -25,7 +25,7 @@ _MODULES = {
     "Prediction": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
     "evaluate": "toolkit.serving.evaluate",
-    "finetune": "toolkit.finetune",
+    "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",
 }
@@ -37,6 +37,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("toolkit.backbones")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value  # Importing `toolkit.finetune` has put the module here.
-    return value
+    return getattr(importlib.import_module(_MODULES[name]), name)

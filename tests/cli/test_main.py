@@ -8,17 +8,10 @@ import pytest
 
 from tests.conftest import ROOT, run_toolkit
 from toolkit.cli import main as main_module
-from toolkit.cli.main import VERBS
+from toolkit.cli.main import VERBS, run
 from toolkit.errors import ToolkitError
 
 HEAVY = ("numpy", "keras", "tensorflow", "jax", "sklearn", "scipy", "PIL", "h5py", "rich.console")
-
-
-def run_main(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["toolkit", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main_module.main()
-    return caught.value.code or 0
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)])
@@ -43,10 +36,10 @@ def test_help_is_fast():
     assert min(seconds) < 0.3
 
 
-def test_help_shows_every_verb_and_examples(monkeypatch, capsys):
-    assert run_main(monkeypatch) == 0
+def test_help_shows_every_verb_and_examples(capsys):
+    assert run([]) == 0
     alone = capsys.readouterr().out
-    assert run_main(monkeypatch, "--help") == 0
+    assert run(["--help"]) == 0
     assert capsys.readouterr().out == alone
     for verb, line in VERBS.items():
         assert f"{verb} " in alone and line in alone
@@ -75,8 +68,8 @@ def test_every_verb_has_help_for_every_option(verb):
         (["evaluate", "models/x"], "Missing option '--data'"),
     ],
 )
-def test_wrong_usage_is_told_in_two_lines(monkeypatch, capsys, arguments, message):
-    assert run_main(monkeypatch, *arguments) == 2
+def test_wrong_usage_is_told_in_two_lines(capsys, arguments, message):
+    assert run(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     first, second = printed.err.splitlines()
@@ -94,20 +87,19 @@ def raising(monkeypatch, error):
 
 def test_what_the_user_can_mend_has_no_traceback(monkeypatch, capsys):
     raising(monkeypatch, ToolkitError("It must be so. Received: [red]. Do this."))
-    assert run_main(monkeypatch, "backbones") == 2
+    assert run(["backbones"]) == 2
     assert capsys.readouterr().err == "Error: It must be so. Received: [red]. Do this.\n"
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
     raising(monkeypatch, KeyError("bug"))
-    monkeypatch.setattr(sys, "argv", ["toolkit", "backbones"])
     with pytest.raises(KeyError, match="bug"):
-        main_module.main()
+        run(["backbones"])
 
 
 def test_ctrl_c_has_a_line_and_its_own_code(monkeypatch, capsys):
     raising(monkeypatch, KeyboardInterrupt())
-    assert run_main(monkeypatch, "backbones") == 130
+    assert run(["backbones"]) == 130
     assert capsys.readouterr().err.strip() == (
         "Interrupted. finetune goes on from there with --resume."
     )

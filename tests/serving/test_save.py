@@ -13,6 +13,7 @@ from toolkit.data.splits import assign_splits
 from toolkit.data.table import TEST
 from toolkit.errors import ParityError
 from toolkit.evaluation.metrics import measure
+from toolkit.progress import Reporter
 from toolkit.serving import parity
 from toolkit.serving.loaded import Classifier
 from toolkit.serving.save import Trained, save_bundle
@@ -57,7 +58,7 @@ def test_a_bundle_is_made_aside_and_published_whole(images, tmp_path):
     trained = make_trained(images)
     model = tmp_path / "models" / "colours"
     model.mkdir(parents=True)
-    bundle = save_bundle(trained, tmp_path / "aside", model)
+    bundle = save_bundle(trained, tmp_path / "aside", model, Reporter(quiet=True).progress)
     assert bundle.path == model / "1"
     assert [path.name for path in tmp_path.iterdir()] == ["models"]
     assert bundle.read("run.json")["export_difference"] <= 1e-6
@@ -71,7 +72,9 @@ def test_an_export_that_disagrees_is_not_published(images, tmp_path):
     model = tmp_path / "models" / "colours"
     model.mkdir(parents=True)
     with pytest.raises(ParityError, match=r"differ by 0\.00(1|099)") as caught:
-        save_bundle(make_trained(images, 1e-3), tmp_path / "aside", model)
+        save_bundle(
+            make_trained(images, 1e-3), tmp_path / "aside", model, Reporter(quiet=True).progress
+        )
     assert "Nothing was published" in str(caught.value)
     assert list(model.iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["models"]
@@ -96,7 +99,9 @@ def test_class_names_that_are_no_plain_text_are_served(tmp_path):
     classes = dict(zip(names, COLOURS.values(), strict=True))
     trained = make_trained(write_images(tmp_path / "data", 5, classes))
     (tmp_path / "models").mkdir()
-    bundle = save_bundle(trained, tmp_path / "aside", tmp_path / "models")
+    bundle = save_bundle(
+        trained, tmp_path / "aside", tmp_path / "models", Reporter(quiet=True).progress
+    )
     classifier = Classifier(bundle.path)
     assert classifier.classes == sorted(names)
     [prediction] = classifier.predict([trained.table.file(0)])

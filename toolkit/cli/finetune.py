@@ -148,7 +148,7 @@ def finetune(as_json: bool, **options: Any) -> None:
     from toolkit.cli.libraries import quiet_import
 
     with quiet_import():
-        from toolkit.finetune import finetune as run
+        from toolkit.job import finetune as run
 
     result = run(**options)
     if as_json:

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
-    """Sends the process' standard error to nowhere: native code writes there while it loads."""
+    """Sends the process' standard error to nowhere: native code writes there while it loads.
+
+    A terminal shows meanwhile what takes the seconds.
+    """
+    is_terminal = sys.stderr.isatty()
+    if is_terminal:
+        print("Loading TensorFlow ...", end="\r", file=sys.stderr, flush=True)
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -17,6 +23,8 @@ def quiet_import() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+        if is_terminal:
+            print(" " * 22, end="\r", file=sys.stderr, flush=True)
 
 
 def import_tensorflow_alone() -> None:

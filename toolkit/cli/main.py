@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -54,8 +55,19 @@ def toolkit(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def main() -> None:
-    """Runs the command line."""
+def main() -> NoReturn:
+    """Runs the command line and ends the process.
+
+    It ends at once, as everything is written: in an orderly end, a thread of TensorFlow that is
+    still in Python code, as after Ctrl-C, would abort it.
+    """
+    code = run(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command line; gives the exit code."""
     _calm_libraries()
     for stream in (sys.stdout, sys.stderr):  # Whatever a terminal cannot show is escaped.
         if isinstance(stream, io.TextIOWrapper):
@@ -63,25 +75,25 @@ def main() -> None:
     from toolkit.errors import ToolkitError
 
     try:
-        code = toolkit(prog_name="toolkit", standalone_mode=False)
+        code = toolkit(arguments, prog_name="toolkit", standalone_mode=False)
         sys.stdout.flush()
-        sys.exit(code)
+        return code or 0
     except BrokenPipeError:  # The reader, as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+        return 1
     except ToolkitError as error:
-        _fail(str(error))
+        return _fail(str(error))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "toolkit"
-        _fail(f"{error.format_message()}\nOptions and examples: {command} --help")
+        return _fail(f"{error.format_message()}\nOptions and examples: {command} --help")
     except click.Abort:
         print("Interrupted. finetune goes on from there with --resume.", file=sys.stderr)
-        sys.exit(130)
+        return 130
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str) -> int:
     print(f"Error: {message}", file=sys.stderr)
-    sys.exit(2)
+    return 2
 
 
 def _calm_libraries() -> None:

@@ -1,6 +1,7 @@
 """Writes a bundle aside, checks it, and publishes it."""
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from toolkit.data.augment import make_augmenter
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import TEST, TRAIN, ImageTable
 from toolkit.evaluation import pictures
+from toolkit.progress import Progress
 from toolkit.serving import records
 from toolkit.serving.bundle import EXTRA, Bundle, publish, write_json
 from toolkit.serving.export import export_saved_model
 from toolkit.serving.parity import check_parity
 
 PARITY_IMAGES = 64
+STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,14 @@ class Trained:
     run: dict[str, Any]
 
 
-def save_bundle(trained: Trained, working: Path, folder: Path) -> Bundle:
+def save_bundle(trained: Trained, working: Path, folder: Path, progress: Progress) -> Bundle:
     """Saves a classifier as the next version in a model's folder.
 
     Args:
         trained: What is saved.
         working: A folder on the same disk in which the bundle is made; it need not exist.
         folder: The model's, `models/NAME`.
+        progress: Shows how far it is.
 
     Raises:
         ParityError: The exported model does not give the trained one's probabilities; nothing is
@@ -58,22 +62,28 @@ def save_bundle(trained: Trained, working: Path, folder: Path) -> Bundle:
     """
     shutil.rmtree(working, ignore_errors=True)
     try:
-        _write(trained, working)
+        for _ in progress(_steps(trained, working), STEPS, "Saving"):
+            pass
         return publish(working, folder)
     finally:
         shutil.rmtree(working, ignore_errors=True)  # Only there if it was not published.
 
 
-def _write(trained: Trained, working: Path) -> None:
+def _steps(trained: Trained, working: Path) -> Iterator[None]:
+    """Makes the bundle, and yields after each step."""
     export_saved_model(trained.model, trained.table.classes, trained.preparation, working)
+    yield
     extra = working / EXTRA
     extra.mkdir()
     with ThreadPoolExecutor(1) as pool:  # The check waits for another process.
         difference = pool.submit(_check_parity, trained, working)
         trained.model.save(extra / "model.keras")
         _write_records(trained, extra)
+        yield
         _draw(trained, extra)
+        yield
     write_json(extra / "run.json", {**trained.run, "export_difference": difference.result()})
+    yield
 
 
 def _check_parity(trained: Trained, saved_model: Path) -> float:

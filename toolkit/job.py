@@ -188,7 +188,7 @@ def finetune(
                     "timings": clock.parts,
                 },
             )
-            bundle = save_bundle(trained, run.folder / "bundle", folder)
+            bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)
     return FinetuneResult(bundle, clock.parts)
 
 

@@ -242,7 +242,7 @@ def test_a_mixture_of_files(finished, images, tmp_path):
     assert reasons["empty.jpg"] == "empty file"
     assert reasons["text.jpg"] == reasons["page.html"] == "not a JPEG, PNG, BMP, GIF or WebP image"
     assert reasons["truncated.jpg"].startswith("damaged")
-    assert reasons["huge.png"].startswith(("20000 x 20000 pixels", "too many pixels"))
+    assert "pixels" in reasons["huge.png"]
     assert reasons["dangling.jpg"] == "No such file or directory"
     splits = {row["path"]: row["split"] for row in read_csv(extra / "splits.csv")}
     before = {row["path"]: row["split"] for row in read_csv(finished.bundle.extra / "splits.csv")}

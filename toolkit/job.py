@@ -26,7 +26,7 @@ from toolkit.files import naming_full_disk
 from toolkit.options import FinetuneOptions, check_unfreeze, model_name
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult, summary
-from toolkit.run_record import run_record
+from toolkit.run_record import data_digest, run_record
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
@@ -130,6 +130,8 @@ def finetune(
     folder = Path(models_dir).expanduser() / model_name(name, options.data)
     clock, reporter = Clock(), Reporter(quiet)
     with UnfinishedRun.start(folder, asdict(options), resume) as run:
+        if resume and not run.resumed:
+            reporter.say(f"Nothing to resume in {folder}: starting anew.")
         with clock("network"):
             keras.utils.set_random_seed(seed)
             network = backbones.load(
@@ -149,6 +151,7 @@ def finetune(
             probe, probe_metrics = _fit_probe(features)
             reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probe_metrics)}")
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
+            run.keep_data(data_digest(features.table))
             model = attach_head(network.model, probe.kernel, probe.bias, dropout, seed)
             stages = backbones.stage_layers(network.model, entry)
             trained_stages = freeze_below(model, stages, options.unfreeze)

@@ -54,18 +54,23 @@ def make_trained(folder, perturbation=0.0):
     )
 
 
-def test_a_bundle_is_made_aside_and_published_whole(images, tmp_path):
-    trained = make_trained(images)
+def test_a_bundle_is_made_aside_and_published_whole(tmp_path):
+    names = ["[red]", "naïve 'x' \"y\"", "caf\udce9"]  # The last one is no valid text.
+    classes = dict(zip(names, COLOURS.values(), strict=True))
+    trained = make_trained(write_images(tmp_path / "data", 5, classes))
     model = tmp_path / "models" / "colours"
     model.mkdir(parents=True)
     bundle = save_bundle(trained, tmp_path / "aside", model, Reporter(quiet=True).progress)
     assert bundle.path == model / "1"
-    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "models"]
     assert bundle.read("run.json")["export_difference"] <= 1e-6
+    assert bundle.read("metrics.json")["test"]["per_class"].keys() == set(names)
     test = trained.table.split(TEST)
-    predictions = Classifier(model).predict([test.file(row) for row in range(len(test))])
+    classifier = Classifier(model)
+    predictions = classifier.predict([test.file(row) for row in range(len(test))])
     given = np.array([prediction.probabilities for prediction in predictions])
     np.testing.assert_allclose(given, trained.test_probabilities, atol=1e-6)
+    assert classifier.classes == sorted(names)
 
 
 def test_an_export_that_disagrees_is_not_published(images, tmp_path):
@@ -92,18 +97,3 @@ def test_nan_is_a_disagreement(images, monkeypatch, tmp_path):
     monkeypatch.setattr(parity.subprocess, "run", answer_at_once)
     with pytest.raises(ParityError):
         parity.check_parity(tmp_path, [tmp_path], expected)
-
-
-def test_class_names_that_are_no_plain_text_are_served(tmp_path):
-    names = ["[red]", "naïve 'x' \"y\"", "caf\udce9"]
-    classes = dict(zip(names, COLOURS.values(), strict=True))
-    trained = make_trained(write_images(tmp_path / "data", 5, classes))
-    (tmp_path / "models").mkdir()
-    bundle = save_bundle(
-        trained, tmp_path / "aside", tmp_path / "models", Reporter(quiet=True).progress
-    )
-    classifier = Classifier(bundle.path)
-    assert classifier.classes == sorted(names)
-    [prediction] = classifier.predict([trained.table.file(0)])
-    assert prediction.label in names
-    assert bundle.read("metrics.json")["test"]["per_class"].keys() == set(names)

@@ -137,3 +137,20 @@ def test_a_models_folder_that_cannot_be_made_is_named(tmp_path):
     with pytest.raises(NotWritableError, match="--models-dir must be a folder") as caught:
         UnfinishedRun.start(tmp_path / "models" / "pets", OPTIONS, False)
     assert str(tmp_path / "models") in str(caught.value)
+
+
+def test_a_run_goes_on_with_the_images_that_it_had(model):
+    with pytest.raises(KeyboardInterrupt), UnfinishedRun.start(model, OPTIONS, False) as run:
+        run.keep_data("one")
+        raise KeyboardInterrupt
+    with pytest.raises(ResumeError, match="data"), UnfinishedRun.start(model, OPTIONS, True) as run:
+        run.keep_data("two")
+    with UnfinishedRun.start(model, OPTIONS, True) as run:
+        assert run.resumed, "the refusal has left it as it was"
+        run.keep_data("one")
+
+
+def test_a_new_run_is_not_resumed(model):
+    with UnfinishedRun.start(model, OPTIONS, True) as run:
+        assert not run.resumed
+        run.keep_data("any")

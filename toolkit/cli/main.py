@@ -72,28 +72,29 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):  # Whatever a terminal cannot show is escaped.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    code, message = _run(arguments)
+    if message:  # Only now is the error gone, and with it a progress bar that it stopped.
+        print(message, file=sys.stderr)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> tuple[int, str]:
     from toolkit.errors import ToolkitError
 
     try:
         code = toolkit(arguments, prog_name="toolkit", standalone_mode=False)
         sys.stdout.flush()
-        return code or 0
+        return code or 0, ""
     except BrokenPipeError:  # The reader, as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        return 1, ""
     except ToolkitError as error:
-        return _fail(str(error))
+        return 2, f"Error: {error}"
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "toolkit"
-        return _fail(f"{error.format_message()}\nOptions and examples: {command} --help")
+        return 2, f"Error: {error.format_message()}\nOptions and examples: {command} --help"
     except click.Abort:
-        print("Interrupted. finetune goes on from there with --resume.", file=sys.stderr)
-        return 130
-
-
-def _fail(message: str) -> int:
-    print(f"Error: {message}", file=sys.stderr)
-    return 2
+        return 130, "Interrupted. finetune goes on from there with --resume."
 
 
 def _calm_libraries() -> None:

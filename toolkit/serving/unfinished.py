@@ -19,6 +19,7 @@ from toolkit.serving.bundle import write_json
 PREFIX = ".unfinished-"
 UNSEEN = ".passing-"
 OPTIONS = "options.json"
+DATA = "data-digest.txt"
 ABANDONED_SECONDS = 600
 
 
@@ -30,10 +31,12 @@ class UnfinishedRun:
 
     Attributes:
         folder: Where the run's files go.
+        resumed: Whether an earlier process has begun it.
     """
 
-    def __init__(self, folder: Path, lock: FileLock) -> None:
+    def __init__(self, folder: Path, lock: FileLock, resumed: bool) -> None:
         self.folder = folder
+        self.resumed = resumed
         self._lock = lock
 
     @classmethod
@@ -81,7 +84,7 @@ class UnfinishedRun:
             if is_full_disk(error):
                 raise DiskFullError("the run's options", parent) from error
             raise NotWritableError("--models-dir", parent.parent, error) from error
-        return cls(folder, lock)
+        return cls(folder, lock, resumed=False)
 
     @classmethod
     def _left(cls, parent: Path) -> Iterator["UnfinishedRun"]:
@@ -92,14 +95,29 @@ class UnfinishedRun:
                 lock.acquire(timeout=0)
             except (Timeout, OSError):  # It lives, was just deleted, or is of another user.
                 continue
-            yield cls(folder, lock)
+            yield cls(folder, lock, resumed=True)
+
+    def keep_data(self, digest: str) -> None:
+        """Notes the images that the run is made from.
+
+        Args:
+            digest: Of the images with their labels and splits.
+
+        Raises:
+            ResumeError: The run was begun with other images; it is left as it is.
+        """
+        path = self.folder / DATA
+        if path.exists() and path.read_text() != digest:
+            raise ResumeError([f"data: images with digest {path.read_text()}, now {digest}"])
+        path.write_text(digest)
 
     def __enter__(self) -> "UnfinishedRun":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Deletes the run that is done, or failed for good; an interrupted one can be resumed."""
-        if kind is None or (issubclass(kind, ToolkitError) and not issubclass(kind, OSError)):
+        mendable = kind is not None and issubclass(kind, (OSError, ResumeError))
+        if kind is None or (issubclass(kind, ToolkitError) and not mendable):
             self.remove()
         else:
             self._lock.release()

@@ -130,3 +130,10 @@ def test_json_is_one_object_on_standard_output():
     assert done.stderr == ""
     assert isinstance(json.loads(done.stdout), dict)
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", [[], *([name] for name in VERBS)], ids=str)
+def test_help_has_examples_a_line_each(verb):
+    lines = run_toolkit(*verb, "--help").stdout.splitlines()
+    examples = lines[lines.index("  Examples:") + 1 :]
+    assert examples[0].startswith("    toolkit ") and examples[1].startswith("    toolkit ")

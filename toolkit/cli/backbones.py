@@ -26,7 +26,7 @@ _NORMALIZATIONS = {
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backbones(name: str | None, as_json: bool) -> None:
-    r"""List the pretrained networks, or show one: NAME.
+    """List the pretrained networks, or show one: NAME.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ SHOWN_CLASSES = 50
 def evaluate(
     model: str, data: str, output: str | None, include_seen: bool, as_json: bool, quiet: bool
 ) -> None:
-    r"""Measure a saved classifier on labelled images.
+    """Measure a saved classifier on labelled images.
 
     MODEL is models/NAME (its newest version) or models/NAME/VERSION. Classes are matched by name.
     Images that the model was trained on or chosen by are recognized by their content and left out.

@@ -133,7 +133,7 @@ class _Shares(click.ParamType):
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def finetune(as_json: bool, **options: Any) -> None:
-    r"""Train a classifier on a folder of labelled images.
+    """Train a classifier on a folder of labelled images.
 
     Reads and checks the images, splits them, computes the backbone's features once, fits a linear
     probe on them, fine-tunes the upper stages, keeps what is better on the validation images,

@@ -37,12 +37,12 @@ class _Verbs(click.Group):
 @click.command(
     cls=_Verbs,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="toolkit")
 @click.pass_context
 def toolkit(context: click.Context) -> None:
-    r"""From a folder of photos to a served image classifier.
+    """From a folder of photos to a served image classifier.
 
     \b
     Examples:

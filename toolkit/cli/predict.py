@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "--top", type=click.IntRange(1), default=1, show_default=True, help="Classes for each image."
 )
 def predict(model: str, paths: tuple[str, ...], output: str, top: int) -> None:
-    r"""Predict images with a saved classifier.
+    """Predict images with a saved classifier.
 
     MODEL is models/NAME (its newest version) or models/NAME/VERSION. PATHS are files, folders
     (searched with all their folders) and patterns.

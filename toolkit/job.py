@@ -151,7 +151,8 @@ def finetune(
             probe, probe_metrics = _fit_probe(features)
             reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probe_metrics)}")
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
-            run.keep_data(data_digest(features.table))
+            images_digest = data_digest(features.table)
+            run.keep_data(images_digest)
             model = attach_head(network.model, probe.kernel, probe.bias, dropout, seed)
             stages = backbones.stage_layers(network.model, entry)
             trained_stages = freeze_below(model, stages, options.unfreeze)
@@ -183,7 +184,13 @@ def finetune(
                 history=checkpoint.history,
                 test_probabilities=probabilities,
                 run={
-                    **run_record(options, features.table, preparation, network.weights_origin),
+                    **run_record(
+                        options,
+                        features.table,
+                        images_digest,
+                        preparation,
+                        network.weights_origin,
+                    ),
                     "trained_stages": trained_stages,
                     "best_epoch": checkpoint.best_epoch,
                     "probe_strength": probe.strength,

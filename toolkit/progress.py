@@ -30,12 +30,12 @@ class Reporter:
         if not self.quiet:
             _console().print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def problems(self, problems: Sequence["Problem"]) -> None:
-        """Names the files that were left out: the first few, and how many there are."""
+    def problems(self, problems: Sequence["Problem"], where: str = "problems.csv") -> None:
+        """Names the first few files that were left out, how many there are, and where all are."""
         for problem in problems[:SHOWN_PROBLEMS]:
             self.say(f"Left out: {problem.path}: {problem.reason}")
         if len(problems) > SHOWN_PROBLEMS:
-            self.say(f"... and {len(problems) - SHOWN_PROBLEMS} more; problems.csv names all.")
+            self.say(f"... and {len(problems) - SHOWN_PROBLEMS} more; {where} names all.")
 
     def progress(self, items: Iterable, total: int, description: str) -> Iterable:
         """Shows a bar while the items are taken."""

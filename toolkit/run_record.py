@@ -20,10 +20,11 @@ PACKAGES = ("toolkit", "keras", "tensorflow", "numpy", "scipy", "albumentations"
 def run_record(
     options: FinetuneOptions,
     table: ImageTable,
+    digest: str,
     preparation: Preparation,
     weights_origin: WeightsOrigin,
 ) -> dict[str, Any]:
-    """The part of `run.json` that does not depend on the outcome."""
+    """The part of `run.json` that does not depend on the outcome; `digest` is the data's."""
     backend = keras.backend.backend()
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -32,7 +33,7 @@ def run_record(
         "preparation": asdict(preparation),
         "data": {
             "root": str(table.root),
-            "digest": data_digest(table),
+            "digest": digest,
             "images": {name: int((table.splits == name).sum()) for name in SPLITS},
             "left_out": len(table.problems),
         },

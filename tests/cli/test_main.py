@@ -137,3 +137,16 @@ def test_help_has_examples_a_line_each(verb):
     lines = run_toolkit(*verb, "--help").stdout.splitlines()
     examples = lines[lines.index("  Examples:") + 1 :]
     assert examples[0].startswith("    toolkit ") and examples[1].startswith("    toolkit ")
+
+
+def test_what_was_printed_before_an_interruption_is_not_lost():
+    code = (
+        "from toolkit.cli import main as m\n"
+        "def interrupted(*_, **__):\n"
+        "    print('finished row')\n"
+        "    raise m.click.Abort\n"
+        "m.toolkit = interrupted\n"
+        "m.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "finished row\n")

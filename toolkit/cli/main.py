@@ -1,5 +1,6 @@
 """The command `toolkit`: finds the verb's file, and turns a user's error into a line and exit 2."""
 
+import contextlib
 import importlib
 import io
 import logging
@@ -62,6 +63,8 @@ def main() -> NoReturn:
     still in Python code, as after Ctrl-C, would abort it.
     """
     code = run(sys.argv[1:])
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()  # Also what an interrupted command has printed.
     sys.stderr.flush()
     os._exit(code)
 

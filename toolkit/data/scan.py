@@ -1,5 +1,6 @@
 """Opens each file of a source once: content digest, format and size; names what is unusable."""
 
+import contextlib
 import hashlib
 import io
 import os
@@ -39,9 +40,7 @@ def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
         return _digest(listing.root, entry[0], max_pixels)
 
     good, digests, problems = [], [], list(listing.problems)
-    with warnings.catch_warnings():
-        # What Pillow doubts does not matter where TensorFlow decodes; max_pixels is the limit.
-        warnings.filterwarnings("ignore", module="PIL")
+    with pillows_doubts_unheard():
         opened = progress(_parallel(open_one, listing.files), len(listing.files), "Reading images")
         for entry, result in zip(listing.files, opened, strict=True):
             if isinstance(result, Problem):
@@ -96,6 +95,14 @@ def digest(file: _File) -> str:
     """The content digest of an open file: BLAKE2b, 16 bytes, hexadecimal."""
     file.seek(0)
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+@contextlib.contextmanager
+def pillows_doubts_unheard() -> Iterator[None]:
+    """Keeps Pillow's warnings back: TensorFlow decodes, and max_pixels is the limit."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
 
 
 def image_problem(data: bytes, max_pixels: int) -> str | None:

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from toolkit.data.files import find_files
-from toolkit.data.scan import image_problem
+from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
 from toolkit.errors import BundleError, UnreadableImageError
 from toolkit.serving.bundle import MEND, Bundle, find_bundle
@@ -172,8 +170,7 @@ class Classifier:
             data = Path(path).read_bytes()
         except OSError as error:
             return Problem(os.fspath(path), error.strerror or str(error))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with pillows_doubts_unheard():
             problem = image_problem(data, self.max_pixels)
         return Problem(os.fspath(path), problem) if problem else data
 

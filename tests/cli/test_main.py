@@ -148,5 +148,7 @@ def test_what_was_printed_before_an_interruption_is_not_lost():
         "m.toolkit = interrupted\n"
         "m.main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=buffered, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (130, "finished row\n")

@@ -59,8 +59,8 @@ def evaluate(
         model: A classifier, or the path of one: `models/NAME` (its newest version) or
             `models/NAME/VERSION`.
         data: Any source that `finetune` takes.
-        output: A folder for `metrics.json`, `predictions.csv`, `problems.csv`,
-            `confusion_matrix.png` and `mistakes.png`; by default nothing is written.
+        output: A folder for `metrics.json`, `predictions.csv`, `confusion_matrix.png` and
+            `mistakes.png`; by default nothing is written.
         include_seen: Measure on all images, also those of the training and validation splits.
         quiet: Show no progress.
 
@@ -82,7 +82,7 @@ def evaluate(
     if not len(table):
         raise AllSeenError(data) if seen else NoImagesError(data)
     table, probabilities = _predict(table, classifier, reporter)
-    reporter.problems(table.problems, "problems.csv" if output else "the result's `problems`")
+    reporter.problems(table.problems, "the result's `problems`")
     if not len(table):
         raise NoImagesError(data)
     metrics = measure(table.labels, probabilities, classifier.classes)
@@ -135,5 +135,4 @@ def _write(
             raise NotWritableError("--output", folder, error) from error
         records.write_predictions(table, table.classes, probabilities, folder / "predictions.csv")
         records.draw_results(table, table.classes, probabilities, folder)
-        records.write_problems(table, folder / "problems.csv")
         write_json(folder / "metrics.json", metrics)

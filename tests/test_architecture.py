@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 ORDER = [
     ["errors"],
     ["clock", "files", "progress"],
+    ["cache"],
     ["data"],
     ["backbones"],
     ["classifier"],
@@ -21,6 +22,8 @@ ORDER = [
     ["serving"],
     ["options", "result"],
     ["run_record"],
+    ["probing"],
+    ["tuning"],
     ["job"],
     ["cli"],
 ]

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit import backbones
+    from toolkit import backbones, cache
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
@@ -14,6 +14,7 @@ __all__ = [
     "Evaluation",
     "Prediction",
     "backbones",
+    "cache",
     "evaluate",
     "finetune",
     "load",
@@ -33,8 +34,8 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used: Keras and TensorFlow take seconds."""
-    if name == "backbones":
-        return importlib.import_module("toolkit.backbones")
+    if name in ("backbones", "cache"):
+        return importlib.import_module(f"toolkit.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

@@ -20,6 +20,13 @@ class OptionError(ToolkitError, ValueError):
         super().__init__(f"{name} must be {rule}. Received: {received!r}")
 
 
+class MissingPackageError(ToolkitError, ImportError):
+    """Something optional is asked for and not installed."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what} needs a package that is not installed: pip install {package}")
+
+
 class UnknownNameError(ToolkitError, LookupError):
     """A name that is not among the known ones; the nearest known ones are offered."""
 

@@ -44,6 +44,21 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def appearing_folder(path: Path) -> Iterator[Path]:
+    """As `appearing`, for a folder. One that another process has made meanwhile stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as temporary:
+        made = Path(temporary) / path.name
+        made.mkdir()
+        yield made
+        try:
+            made.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+
+
+@contextlib.contextmanager
 def naming_full_disk(what: str, where: Path) -> Iterator[None]:
     """Turns any error that comes of a full disk into one that says so; others pass."""
     try:

@@ -10,11 +10,12 @@ import keras
 import numpy as np
 
 from toolkit import backbones
-from toolkit.classifier.features import Features, compute_features
-from toolkit.classifier.model import attach_head, freeze_below, logits_model
+from toolkit.cache import DEFAULT_SIZE, make_room, parse_size
+from toolkit.classifier.engine import check_engine
+from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.clock import Clock
-from toolkit.data.augment import choose_policy, make_augmenter
-from toolkit.data.batches import labelled_batches, steps_per_epoch, training_batches
+from toolkit.data.augment import choose_policy
+from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
@@ -24,6 +25,7 @@ from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.options import FinetuneOptions, check_unfreeze, model_name
+from toolkit.probing import FrozenNetwork, compute_split_features, fit_on_features
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult, summary
 from toolkit.run_record import data_digest, run_record
@@ -31,8 +33,8 @@ from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
-from toolkit.training.probe import Probe, fit_probe
 from toolkit.training.progress import TrainingProgress
+from toolkit.tuning import Source, make_source
 
 PROBE, FINETUNED = "probe", "finetuned"
 PREDICTION_BATCH = 64
@@ -56,6 +58,9 @@ def finetune(
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
     augment: str = "auto",
+    views: int | None = None,
+    engine: str = "auto",
+    cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
     seed: int = 0,
     resume: bool = False,
@@ -88,6 +93,13 @@ def finetune(
         weight_decay: AdamW's.
         augment: "none", "light", "light-no-flip", or "auto": light, without flips for the sample
             digits.
+        views: Augmented views of each training image whose activations below the trained stages
+            are computed once and cached; by default one for each epoch, at most 8, as far as
+            `cache_size` allows. 0: training reads the images.
+        engine: What runs frozen networks: "keras", "openvino-float32", "openvino-bfloat16", or
+            "auto": the fastest on this machine that agrees with Keras.
+        cache_size: The cache's limit, such as "20GB"; what was not used for longest goes first.
+            0: no cache.
         max_pixels: Larger images are refused before they are decoded.
         seed: Of splits, initial weights, order, dropout and augmentation.
         resume: Go on with the unfinished run that had the same options, if there is one.
@@ -123,9 +135,13 @@ def finetune(
         dropout=dropout,
         weight_decay=weight_decay,
         augment=choose_policy(augment, listing.flips),
+        views=views,
+        engine=engine,
+        cache_size=parse_size("--cache-size", cache_size),
         max_pixels=max_pixels,
         seed=seed,
     )
+    check_engine(options.engine)
     check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
     folder = Path(models_dir).expanduser() / model_name(name, options.data)
     clock, reporter = Clock(), Reporter(quiet)
@@ -143,12 +159,12 @@ def finetune(
             table = scan(listing, max_pixels, reporter.progress)
             check_classes(table)
         with clock("features"):
-            features = compute_features(table, network.model, preparation, reporter.progress)
-            reporter.problems(features.table.problems)
-            check_classes(features.table)
-            features = features.with_splits(split, seed)
+            frozen = FrozenNetwork(network.model, preparation, options, reporter)
+            first_engine = frozen.engine(options.engine, table)
+            features = compute_split_features(frozen, table, first_engine)
         with clock("probe"):
-            probe, probe_metrics = _fit_probe(features)
+            probed = fit_on_features(frozen, features, first_engine)
+            features, probe, probe_metrics = probed.features, probed.probe, probed.metrics
             reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probe_metrics)}")
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
             images_digest = data_digest(features.table)
@@ -157,7 +173,10 @@ def finetune(
             stages = backbones.stage_layers(network.model, entry)
             trained_stages = freeze_below(model, stages, options.unfreeze)
             checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
-            _fine_tune(model, features.table, preparation, checkpoint, options, reporter)
+            source = make_source(
+                model, frozen_layers(stages, trained_stages), features.table, frozen, probed.engine
+            )
+            _fine_tune(source, len(features.table.split(TRAIN)), checkpoint, options, reporter)
             choice = _choose(
                 model, probe_metrics, checkpoint, features.table, preparation, reporter
             )
@@ -165,7 +184,8 @@ def finetune(
         with clock("test"):
             test = features.split(TEST)
             if choice.chosen == PROBE:
-                probabilities = probe.predict(test.values)
+                exact = frozen.exact(test, probed.engine, "Testing")
+                probabilities = probe.predict(exact.values)
             else:
                 probabilities = _predict(model, test.table, preparation, reporter, "Testing")
             test_metrics = measure(test.table.labels, probabilities, table.classes)
@@ -195,10 +215,19 @@ def finetune(
                     "best_epoch": checkpoint.best_epoch,
                     "probe_strength": probe.strength,
                     "features_computed": features.computed,
+                    "engine": {
+                        "features": probed.engine.name,
+                        "difference": probed.engine.difference,
+                        "views": source.engine,
+                    },
+                    "views": source.views,
+                    "trained_on_images": source.why,
                     "timings": clock.parts,
                 },
             )
             bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)
+    if options.cache_size:
+        make_room(options.cache_size)
     return FinetuneResult(bundle, clock.parts)
 
 
@@ -211,39 +240,21 @@ class _Choice:
     metrics: dict[str, Any]
 
 
-def _fit_probe(features: Features) -> tuple[Probe, dict[str, Any]]:
-    train, validation = features.split(TRAIN), features.split(VALIDATION)
-    labels, classes = validation.table.labels, validation.table.classes
-    probe = fit_probe(
-        train.values, train.table.labels, validation.values, labels, classes=len(classes)
-    )
-    return probe, measure(labels, probe.predict(validation.values), classes)
-
-
 def _fine_tune(
-    model: keras.Model,
-    table: ImageTable,
-    preparation: Preparation,
+    source: Source,
+    images: int,
     checkpoint: Checkpoint,
     options: FinetuneOptions,
     reporter: Reporter,
 ) -> None:
-    """Trains the model's trainable layers and leaves it with the best weights."""
-    train, size = table.split(TRAIN), options.batch_size
-    steps = steps_per_epoch(len(train), size)
-    augment = make_augmenter(options.augment)
-
-    def batches(epochs: range) -> Iterable:
-        return training_batches(
-            train, preparation, size, augment=augment, seed=options.seed, epochs=epochs
-        )
-
+    """Trains the trainable layers and leaves them with the best weights."""
+    steps = steps_per_epoch(images, options.batch_size)
     progress = TrainingProgress(steps, options.epochs)
     try:
         fine_tune(
-            logits_model(model),
-            batches,
-            labelled_batches(table.split(VALIDATION), preparation, PREDICTION_BATCH),
+            source.model,
+            source.training,
+            source.validation,
             steps_per_epoch=steps,
             epochs=options.epochs,
             learning_rate=options.learning_rate,

@@ -32,6 +32,9 @@ class FinetuneOptions:
     dropout: float
     weight_decay: float
     augment: str
+    views: int | None
+    engine: str
+    cache_size: int
     max_pixels: int
     seed: int
 
@@ -41,6 +44,8 @@ class FinetuneOptions:
         _check_whole("--batch-size", self.batch_size, 1)
         _check_whole("--patience", self.patience, 1)
         _check_whole("--seed", self.seed, 0)
+        if self.views is not None:
+            _check_whole("--views", self.views, 0)
         _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)

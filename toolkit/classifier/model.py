@@ -64,3 +64,10 @@ def freeze_below(
         for layer in stages[name]:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     return trained
+
+
+def frozen_layers(
+    stages: dict[str, list[keras.layers.Layer]], trained: list[str]
+) -> list[keras.layers.Layer]:
+    """The layers of all stages that are not trained."""
+    return [layer for name, layers in stages.items() if name not in trained for layer in layers]

@@ -25,10 +25,23 @@ SHOWN_CLASSES = 50
     is_flag=True,
     help="Measure also on the images that the model was trained on or chosen by.",
 )
+@click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    metavar="auto|tensorflow|openvino-float32|openvino-bfloat16",
+    help="What runs the network. auto: OpenVINO for a thousand images or more without a GPU.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate(
-    model: str, data: str, output: str | None, include_seen: bool, as_json: bool, quiet: bool
+    model: str,
+    data: str,
+    output: str | None,
+    include_seen: bool,
+    engine: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Measure a saved classifier on labelled images.
 
@@ -41,7 +54,9 @@ def evaluate(
       toolkit evaluate models/images/2 --data ./more-images --output ./report
     """
     from toolkit.serving.bundle import find_bundle
+    from toolkit.serving.engines import check_engine
 
+    check_engine(engine)
     bundle = find_bundle(model)
     folder = output or str(Path("evaluation", bundle.name.replace("/", "-")))
     from toolkit.cli.libraries import import_tensorflow_alone
@@ -49,7 +64,9 @@ def evaluate(
     import_tensorflow_alone()
     from toolkit.serving.evaluate import evaluate as run
 
-    result = run(bundle.path, data, output=folder, include_seen=include_seen, quiet=quiet)
+    result = run(
+        bundle.path, data, output=folder, include_seen=include_seen, engine=engine, quiet=quiet
+    )
     if as_json:
         print(json.dumps(result.metrics))
         return

@@ -116,6 +116,28 @@ class _Shares(click.ParamType):
     help="Changes to training images. auto: light, without flips for the sample digits.",
 )
 @click.option(
+    "--views",
+    type=int,
+    metavar="NUMBER",
+    help="Augmented views of each training image that are run through the frozen layers once and "
+    "cached; 0: training reads the images.  [default: one for each epoch, at most 8, as far as "
+    "--cache-size allows]",
+)
+@click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    metavar="auto|keras|openvino-float32|openvino-bfloat16",
+    help="What runs frozen layers. auto: the fastest here that agrees with Keras.",
+)
+@click.option(
+    "--cache-size",
+    default="20GB",
+    show_default=True,
+    metavar="SIZE",
+    help="The cache's limit; what was not used for longest goes first. 0: no cache.",
+)
+@click.option(
     "--max-pixels",
     default=100_000_000,
     show_default=True,

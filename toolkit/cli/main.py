@@ -16,6 +16,7 @@ VERBS = {
     "predict": "Predict images with a saved classifier.",
     "evaluate": "Measure a saved classifier on labelled images.",
     "backbones": "List the pretrained networks.",
+    "cache": "Show or clear what is kept to be faster next time.",
 }
 
 

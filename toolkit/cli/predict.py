@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     help="How to print: csv and json have a line for each image, as soon as it is known.",
 )
 @click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    metavar="auto|tensorflow|openvino-float32|openvino-bfloat16",
+    help="What runs the network. auto: OpenVINO for a thousand images or more without a GPU.",
+)
+@click.option(
     "--top", type=click.IntRange(1), default=1, show_default=True, help="Classes for each image."
 )
-def predict(model: str, paths: tuple[str, ...], output: str, top: int) -> None:
+def predict(model: str, paths: tuple[str, ...], output: str, engine: str, top: int) -> None:
     """Predict images with a saved classifier.
 
     MODEL is models/NAME (its newest version) or models/NAME/VERSION. PATHS are files, folders
@@ -41,14 +48,16 @@ def predict(model: str, paths: tuple[str, ...], output: str, top: int) -> None:
     from toolkit.data.files import find_files
     from toolkit.errors import NoImagesError
     from toolkit.serving.bundle import find_bundle
+    from toolkit.serving.engines import check_engine
 
+    check_engine(engine)
     bundle, files = find_bundle(model), find_files(paths)  # Before TensorFlow's seconds.
     from toolkit.cli.libraries import import_tensorflow_alone
 
     import_tensorflow_alone()
     from toolkit.serving.loaded import Classifier
 
-    predictions = _Readable(Classifier(bundle.path).predict_each(files))
+    predictions = _Readable(Classifier(bundle.path, engine).predict_each(files))
     {"table": _print_table, "csv": _print_csv, "json": _print_json}[output](predictions, top)
     if not predictions.count:
         raise NoImagesError(", ".join(paths))

@@ -1,6 +1,7 @@
 """Batches of prepared images, streamed from the files with tf.data."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -8,9 +9,18 @@ import tensorflow as tf
 from toolkit.data.decode import make_decoder
 from toolkit.data.prepare import Preparation, make_preparer
 from toolkit.data.table import ImageTable, Problem
+from toolkit.data.views import Views, content_numbers
 
-Augment = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(uint8 [N, H, W, 3], int64 seeds [N, S]) to uint8 [N, H, W, 3]."""
+
+class StoredRows(Protocol):
+    """Rows that are read when they are taken."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row."""
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Those with these indices: [len(indices), *shape]."""
 
 
 def image_batches(
@@ -22,10 +32,38 @@ def image_batches(
         Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255. The rows
         that never appear are the damaged ones: `decoding_problems` says what is wrong with them.
     """
+    return _readable(table, preparation, batch_size).prefetch(2).as_numpy_iterator()
+
+
+def view_batches(
+    table: ImageTable,
+    preparation: Preparation,
+    batch_size: int,
+    views: Views,
+    numbers: Sequence[int],
+) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:
+    """Streams numbered views of a table's images, each image decoded once.
+
+    Yields:
+        Row numbers int64 [B], the view's number, and images float32 [B, height, width, 3].
+    """
+    draw = _make_drawer(table, preparation, views)
+    wanted = tf.data.Dataset.from_tensor_slices(np.array(numbers, np.int64))
+    batches = _readable(table, preparation, batch_size).prefetch(1)
+    drawn = batches.flat_map(
+        lambda rows, images: wanted.map(lambda number: (rows, number, images))
+    ).map(
+        lambda rows, number, images: (rows, number, draw(images, rows, number)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    return drawn.prefetch(2).as_numpy_iterator()
+
+
+def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
     files, read = _files(table), _make_reader(preparation)
     rows = tf.data.Dataset.range(len(table))
     images = rows.map(lambda row: (row, read(files[row])), num_parallel_calls=tf.data.AUTOTUNE)
-    return images.ignore_errors().batch(batch_size).prefetch(2).as_numpy_iterator()
+    return images.ignore_errors().batch(batch_size)
 
 
 def _files(table: ImageTable) -> tf.Tensor:
@@ -57,8 +95,7 @@ def training_batches(
     preparation: Preparation,
     batch_size: int,
     *,
-    augment: Augment | None,
-    seed: int,
+    views: Views,
     epochs: range,
 ) -> tf.data.Dataset:
     """Shuffled and augmented batches of all the epochs, one after another.
@@ -71,34 +108,92 @@ def training_batches(
         table: The training split.
         preparation: What is done to each image first.
         batch_size: Images in a batch; an epoch's last batch may be smaller.
-        augment: Draws a changed copy of each image of a batch, or None.
-        seed: Of order and augmentation.
+        views: How images are augmented: view k in epoch k.
         epochs: The epochs to give, counted from 0.
 
     Returns:
         A data set of (float32 [B, height, width, 3], int32 [B]), `len(epochs)` times
         `steps_per_epoch(len(table), batch_size)` batches long.
     """
-    files = _files(table)
-    labels = tf.constant(table.labels)
+    files, labels = _files(table), tf.constant(table.labels)
     read = _make_reader(preparation)
-
-    def order(epoch: np.int64) -> np.ndarray:
-        return np.random.default_rng([seed, int(epoch)]).permutation(len(table))
+    draw = _make_drawer(table, preparation, views)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        rows = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64), [len(table)])
-        rows = tf.data.Dataset.from_tensor_slices(rows)
+        rows = _shuffled_rows(len(table), views.seed, epoch)
         images = rows.map(lambda row: (read(files[row]), row), num_parallel_calls=tf.data.AUTOTUNE)
-        batches = images.batch(batch_size)
-        change = _make_augmenter(augment, seed, epoch, preparation)
-        return batches.map(
-            lambda images, rows: (change(images, rows), tf.gather(labels, rows)),
+        return images.batch(batch_size).map(
+            lambda images, rows: (draw(images, rows, epoch), tf.gather(labels, rows)),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
-    numbers = tf.data.Dataset.from_tensor_slices(np.array(epochs, np.int64))
-    return numbers.flat_map(epoch_batches).prefetch(2)
+    return _epochs(epochs).flat_map(epoch_batches).prefetch(2)
+
+
+def stored_batches(
+    views: Sequence[StoredRows],
+    labels: np.ndarray,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: range,
+) -> tf.data.Dataset:
+    """As `training_batches`, of what was computed before for views of the images.
+
+    Args:
+        views: For each view, rows in the order of the labels; epoch k takes view k, and begins
+            again at the first after the last.
+        labels: int32 [N].
+        batch_size: Rows in a batch.
+        seed: Of the order, which is that of `training_batches`.
+        epochs: The epochs to give, counted from 0.
+
+    Returns:
+        A data set of (float32 [B, ...], int32 [B]).
+    """
+    shape = [None, *views[0].shape]
+
+    def take(epoch: np.int64, rows: np.ndarray) -> np.ndarray:
+        return views[int(epoch) % len(views)].take(rows).astype(np.float32)
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        batches = _shuffled_rows(len(labels), seed, epoch).batch(batch_size)
+        return batches.map(
+            lambda rows: (
+                tf.ensure_shape(tf.numpy_function(take, [epoch, rows], tf.float32), shape),
+                tf.gather(labels, rows),
+            ),
+        )
+
+    return _epochs(epochs).flat_map(epoch_batches).prefetch(2)
+
+
+def labelled_rows(rows: StoredRows, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """As `labelled_batches`, of what was computed before for the images."""
+    shape = [None, *rows.shape]
+
+    def take(indices: np.ndarray) -> np.ndarray:
+        return rows.take(indices).astype(np.float32)
+
+    batches = tf.data.Dataset.range(len(labels)).batch(batch_size)
+    return batches.map(
+        lambda indices: (
+            tf.ensure_shape(tf.numpy_function(take, [indices], tf.float32), shape),
+            tf.gather(tf.constant(labels), indices),
+        )
+    ).prefetch(2)
+
+
+def _epochs(epochs: range) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(np.array(epochs, np.int64))
+
+
+def _shuffled_rows(count: int, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+    def order(epoch: np.int64) -> np.ndarray:
+        return np.random.default_rng([seed, int(epoch)]).permutation(count)
+
+    rows = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64), [count])
+    return tf.data.Dataset.from_tensor_slices(rows)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -106,19 +201,20 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return -(-images // batch_size)
 
 
-def _make_augmenter(
-    augment: Augment | None, seed: int, epoch: tf.Tensor, preparation: Preparation
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    if augment is None:
-        return lambda images, rows: images
+def _make_drawer(
+    table: ImageTable, preparation: Preparation, views: Views
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Makes the function (images, rows, number) that draws a numbered view of a batch."""
+    if views.augment is None:
+        return lambda images, rows, number: images
+    contents = content_numbers(table)
 
-    def change(images: np.ndarray, rows: np.ndarray, epoch: np.int64) -> np.ndarray:
-        seeds = np.stack([np.full_like(rows, seed), np.full_like(rows, epoch), rows], axis=-1)
-        return augment(np.rint(images).astype(np.uint8), seeds).astype(np.float32)
+    def draw(images: np.ndarray, rows: np.ndarray, number: np.int64) -> np.ndarray:
+        return views.draw(images, contents[rows], int(number))
 
     shape = [None, preparation.height, preparation.width, 3]
-    return lambda images, rows: tf.ensure_shape(
-        tf.numpy_function(change, [images, rows, epoch], tf.float32), shape
+    return lambda images, rows, number: tf.ensure_shape(
+        tf.numpy_function(draw, [images, rows, number], tf.float32), shape
     )
 
 

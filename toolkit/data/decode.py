@@ -4,16 +4,21 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from toolkit.data.exif import exif_orientation, number, starts
+from toolkit.data.exif import exif_orientation, turn
+from toolkit.data.header import declared_shape, first_bytes, is_jpeg, starts
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded (100 megapixels: 300 MB of RGB)."""
 
-_HEADER_BYTES = 1 << 17  # EXIF is at most 64 kB; other segments may come before it.
+JPEG_OPTIONS = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
+"""What other libraries use: pixels then agree with Pillow's."""
 
 
 def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Makes the function that decodes one image.
+    """Makes the function that decodes one whole image.
+
+    What only wants an image of the network's size takes `toolkit.data.read.make_reader`, which
+    decodes no more than it needs.
 
     Args:
         max_pixels: Images of more pixels (height x width) raise `tf.errors.InvalidArgumentError`
@@ -31,38 +36,62 @@ def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tenso
     """
 
     def decode(data: tf.Tensor) -> tf.Tensor:
-        header = _header(data)
-        is_jpeg = starts(header, b"\xff\xd8\xff")
-        with tf.control_dependencies([_assert_size(data, header, is_jpeg, max_pixels)]):
-            return tf.case(
-                [
-                    (is_jpeg, lambda: _decode_jpeg(data, header)),
-                    (_is_palette_bmp(header), lambda: _decode_palette_bmp(data, header)),
-                    (starts(header, b"WEBP", 8), lambda: _decode_webp(data, header)),
-                ],
-                default=lambda: _decode_other(data),
-            )
+        return tf.cond(
+            is_jpeg(data),
+            lambda: _decode_jpeg(data, max_pixels),
+            lambda: decode_other(data, max_pixels),
+        )
 
     return decode
 
 
-def _decode_jpeg(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    # INTEGER_ACCURATE is what other libraries use: pixels then agree with Pillow's.
-    image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-    return _turn(image, exif_orientation(header))
+def jpeg_shape(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    """(height, width) of a JPEG that is not too large: int32 [2], as it lies in the file."""
+    return _small(tf.image.extract_jpeg_shape(data)[:2], max_pixels)
 
 
-def _is_palette_bmp(header: tf.Tensor) -> tf.Tensor:
-    return starts(header, b"BM") & starts(header, b"\x08\x00", 28)
+def _decode_jpeg(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    with tf.control_dependencies([jpeg_shape(data, max_pixels)]):
+        image = tf.io.decode_jpeg(data, **JPEG_OPTIONS)
+    return turn(image, exif_orientation(data))
 
 
-def _decode_palette_bmp(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+def decode_other(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    """Decodes whatever is no JPEG: uint8 [H, W, 3]."""
+    header = first_bytes(data)
+    shape = declared_shape(header)
+    known = tf.debugging.Assert(
+        tf.reduce_all(shape > 0), ["not a JPEG, PNG, BMP, GIF or WebP image"], name="format"
+    )
+    with tf.control_dependencies([known, _small(shape, max_pixels)]):
+        is_palette_bmp = starts(header, b"BM") & starts(header, b"\x08\x00", 28)
+        return tf.case(
+            [
+                (is_palette_bmp, lambda: _decode_palette_bmp(data)),
+                (starts(header, b"WEBP", 8), lambda: _decode_webp(data, header)),
+            ],
+            default=lambda: _decode_image(data),
+        )
+
+
+def _small(shape: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    small = tf.debugging.Assert(
+        tf.reduce_prod(tf.cast(shape, tf.int64)) <= max_pixels,
+        ["an image may have at most", max_pixels, "pixels; received (height, width):", shape],
+        name="size",
+    )
+    with tf.control_dependencies([small]):
+        return tf.identity(shape)
+
+
+def _decode_palette_bmp(data: tf.Tensor) -> tf.Tensor:
     """Looks the pixels up in the palette behind the headers, which TensorFlow passes over."""
     places = tf.io.decode_bmp(data, channels=3)[..., 0]
-    start = 14 + tf.clip_by_value(number(header[14:18], 4, little=True), 0, tf.size(header) - 14)
-    palette = tf.pad(header[start : start + 1024], [[0, 1024]])[:1024]
-    blue_green_red = tf.reshape(palette, [256, 4])[:, :3]
-    return tf.gather(blue_green_red[:, ::-1], tf.cast(places, tf.int32))
+    size = tf.io.decode_raw(tf.strings.substr(data, 14, 4), tf.int32)[0]
+    start = 14 + tf.clip_by_value(size, 0, tf.strings.length(data) - 14)
+    palette = tf.strings.substr(data, start, 1024)
+    blue_green_red = tf.reshape(tf.io.decode_raw(palette, tf.uint8, fixed_length=1024), [256, 4])
+    return tf.gather(blue_green_red[:, 2::-1], tf.cast(places, tf.int32))
 
 
 def _decode_webp(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
@@ -75,69 +104,6 @@ def _decode_webp(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image[..., :3], [None, None, 3])
 
 
-def _decode_other(data: tf.Tensor) -> tf.Tensor:
+def _decode_image(data: tf.Tensor) -> tf.Tensor:
     image = tf.io.decode_image(data, channels=3, expand_animations=False)
     return tf.ensure_shape(image, [None, None, 3])
-
-
-def _header(data: tf.Tensor) -> tf.Tensor:
-    """The first bytes, uint8, with zeros behind them so that any file can be indexed."""
-    head = tf.strings.substr(data, 0, _HEADER_BYTES)
-    return tf.io.decode_raw(tf.strings.join([head, b"\x00" * 64]), tf.uint8)
-
-
-def _assert_size(
-    data: tf.Tensor, header: tf.Tensor, is_jpeg: tf.Tensor, max_pixels: int
-) -> tf.Operation:
-    shape = tf.cond(
-        is_jpeg,
-        lambda: tf.image.extract_jpeg_shape(data)[:2],
-        lambda: _other_shape(header),
-    )
-    known = tf.debugging.Assert(
-        tf.reduce_all(shape > 0), ["not a JPEG, PNG, BMP, GIF or WebP image"], name="format"
-    )
-    small = tf.debugging.Assert(
-        tf.reduce_prod(tf.cast(shape, tf.int64)) <= max_pixels,
-        ["an image may have at most", max_pixels, "pixels; received (height, width):", shape],
-        name="size",
-    )
-    return tf.group(known, small)
-
-
-def _other_shape(header: tf.Tensor) -> tf.Tensor:
-    """(height, width) as PNG, GIF, BMP and WebP declare them; (0, 0) for anything else."""
-
-    def sides(height: int, width: int, size: int, little: bool = True) -> tf.Tensor:
-        at = [height, width]
-        return tf.stack([number(header[i : i + size], size, little) for i in at])
-
-    def lossless_webp() -> tf.Tensor:
-        bits = number(header[21:25], 4, little=True)
-        return tf.stack([bits // 0x4000 % 0x4000, bits % 0x4000]) + 1
-
-    return tf.case(
-        [
-            (starts(header, b"\x89PNG"), lambda: sides(20, 16, 4, little=False)),
-            (starts(header, b"GIF8"), lambda: sides(8, 6, 2)),
-            (starts(header, b"BM"), lambda: tf.abs(sides(22, 18, 4))),
-            (starts(header, b"VP8 ", 12), lambda: sides(28, 26, 2) % 0x4000),
-            (starts(header, b"VP8L", 12), lossless_webp),
-            (starts(header, b"VP8X", 12), lambda: sides(27, 24, 3) + 1),
-        ],
-        default=lambda: tf.zeros([2], tf.int32),
-    )
-
-
-def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns and mirrors an image as its EXIF orientation says."""
-
-    def one_of(*values: int) -> tf.Tensor:
-        return tf.reduce_any(orientation == list(values))
-
-    def turn() -> tf.Tensor:
-        turned = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
-        turned = tf.cond(one_of(2, 3, 6, 7), lambda: turned[:, ::-1], lambda: turned)
-        return tf.cond(one_of(3, 4, 7, 8), lambda: turned[::-1], lambda: turned)
-
-    return tf.cond(orientation == 1, lambda: image, turn)

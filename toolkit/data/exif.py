@@ -2,60 +2,74 @@
 
 import tensorflow as tf
 
+_HEAD_BYTES = 1 << 17  # EXIF is at most 64 kB; other segments may come before it.
 _ORIENTATION_TAG = 0x0112
+_ENTRIES = 512
+"""How many of a directory's entries are looked at; cameras write about ten."""
+
+# Whether rows and columns, as they lie in the file, run backwards; by orientation, 0 unused.
+_MIRRORED = [[0, 0], [0, 0], [0, 1], [1, 1], [1, 0], [0, 0], [1, 0], [1, 1], [0, 1]]
 
 
-def exif_orientation(header: tf.Tensor) -> tf.Tensor:
-    """Orientation (1 to 8) out of a JPEG's EXIF segment; 1 where there is none.
+def exif_orientation(data: tf.Tensor) -> tf.Tensor:
+    """Orientation (1 to 8) out of a JPEG's EXIF segment: int32; 1 where there is none.
 
     Args:
-        header: uint8 [B], the file's first bytes.
+        data: The JPEG, scalar string.
 
     See "Exif Version 2.32" (CIPA DC-008), 4.5 and 4.6.4.
     """
-    size = tf.size(header)
+    head = tf.strings.substr(data, 0, _HEAD_BYTES)
+    # The segments are not walked through: most files have no EXIF, and this tells it at the speed
+    # of memory. In an image's own data, the name cannot come behind a marker.
+    before = tf.strings.regex_replace(head, r"(?s)Exif\x00\x00\C*", "", replace_global=False)
+    start = tf.strings.length(before)
 
-    def read(at: tf.Tensor, count: int) -> tf.Tensor:
-        at = tf.clip_by_value(at, 0, size - count)
-        return header[at : at + count]
+    def read() -> tf.Tensor:
+        marker = tf.strings.substr(data, tf.maximum(start - 4, 0), 2)
+        found = _orientation_entry(tf.strings.substr(data, start + 6, _HEAD_BYTES))
+        return tf.where((marker == b"\xff\xe1") & (found >= 1) & (found <= 8), found, 1)
 
-    def is_exif(at: tf.Tensor) -> tf.Tensor:
-        # XMP uses the same marker, and may come first.
-        return starts(read(at, 2), b"\xff\xe1") & starts(read(at + 4, 6), b"Exif\x00\x00")
-
-    def is_other_segment(at: tf.Tensor) -> tf.Tensor:
-        marker = read(at, 2)
-        has_length = (marker[0] == 0xFF) & (marker[1] >= 0xC0) & (marker[1] != 0xDA)
-        return has_length & ~is_exif(at) & (at < size - 64)
-
-    def skip(at: tf.Tensor) -> tuple[tf.Tensor]:
-        return (at + 2 + number(read(at + 2, 2), 2, little=False),)
-
-    (at,) = tf.while_loop(is_other_segment, skip, (tf.constant(2),))
-    return tf.cond(is_exif(at), lambda: _orientation_entry(header, at + 10), lambda: tf.constant(1))
+    return tf.cond(start < tf.strings.length(head), read, lambda: 1)
 
 
-def starts(header: tf.Tensor, magic: bytes, at: int = 0) -> tf.Tensor:
-    """Whether the bytes from a place on are these: bool scalar."""
-    return tf.reduce_all(header[at : at + len(magic)] == list(magic))
+def is_transposed(orientation: tf.Tensor) -> tf.Tensor:
+    """Whether an upright image's rows lie in the file as columns: bool."""
+    return orientation >= 5
 
 
-def number(values: tf.Tensor, size: int, little: bool | tf.Tensor) -> tf.Tensor:
-    """The numbers that the last axis's bytes stand for: int32 [..., size] to int32 [...]."""
-    powers = tf.constant([1 << 8 * i for i in range(size)])
-    values = tf.cast(values, tf.int32)
-    return tf.reduce_sum(values * tf.where(little, powers, powers[::-1]), -1)
+def mirrored_sides(orientation: tf.Tensor) -> tf.Tensor:
+    """Whether rows and columns lie in the file in reverse: int32 [2], 0 or 1."""
+    return tf.gather(_MIRRORED, orientation)
 
 
-def _orientation_entry(header: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:
-    """The orientation's value in the first directory of the TIFF structure that begins there."""
-    body = tf.concat([header[tiff:], tf.zeros([16], tf.uint8)], 0)
-    little = body[0] == ord("I")
-    first = tf.clip_by_value(number(body[4:8], 4, little), 0, tf.size(body) - 16)
-    count = number(body[first : first + 2], 2, little)
-    count = tf.minimum(count, (tf.size(body) - first - 2) // 12)
-    entries = tf.reshape(body[first + 2 : first + 2 + 12 * count], [-1, 12])
-    found = number(entries[:, :2], 2, little) == _ORIENTATION_TAG
-    values = tf.boolean_mask(number(entries[:, 8:10], 2, little), found)
-    value = tf.concat([values, [1]], 0)[0]
-    return tf.where((value >= 1) & (value <= 8), value, 1)
+def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Makes an image upright: [H, W, 3] to [H, W, 3] or [W, H, 3]."""
+
+    def turned() -> tf.Tensor:
+        steps = 1 - 2 * mirrored_sides(orientation)
+        order = tf.where(is_transposed(orientation), [1, 0, 2], [0, 1, 2])
+        return tf.transpose(image[:: steps[0], :: steps[1]], order)
+
+    return tf.cond(orientation == 1, lambda: image, turned)
+
+
+def _orientation_entry(tiff: tf.Tensor) -> tf.Tensor:
+    """The orientation's value in the first directory of a TIFF structure, 0 where it has none."""
+    little = tf.strings.substr(tiff, 0, 2) == b"II"
+
+    def numbers(data: tf.Tensor, dtype: tf.DType, count: int) -> tf.Tensor:
+        orders = [
+            tf.io.decode_raw(data, dtype, fixed_length=count * dtype.size, little_endian=order)
+            for order in (True, False)
+        ]
+        return tf.cast(tf.where(little, *orders), tf.int32)
+
+    length = tf.strings.length(tiff)
+    first = numbers(tf.strings.substr(tiff, tf.minimum(4, length), 4), tf.int32, 1)[0]
+    place = tf.clip_by_value(first, 0, length)
+    directory = numbers(tf.strings.substr(tiff, place, length), tf.uint16, 1 + 6 * _ENTRIES)
+    count, entries = directory[0], tf.reshape(directory[1:], [_ENTRIES, 6])
+    tags, values = entries[:, 0], entries[:, 4]
+    found = (tags == _ORIENTATION_TAG) & (tf.range(_ENTRIES) < count)
+    return tf.reduce_max(tf.where(found, values, 0))

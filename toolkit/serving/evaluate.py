@@ -47,6 +47,7 @@ def evaluate(
     *,
     output: str | os.PathLike[str] | None = None,
     include_seen: bool = False,
+    engine: str = "auto",
     quiet: bool = False,
 ) -> Evaluation:
     """Measures a saved classifier on labelled images that it has not seen.
@@ -62,6 +63,7 @@ def evaluate(
         output: A folder for `metrics.json`, `predictions.csv`, `confusion_matrix.png` and
             `mistakes.png`; by default nothing is written.
         include_seen: Measure on all images, also those of the training and validation splits.
+        engine: What runs the network, where `model` is a path; see `toolkit.Classifier`.
         quiet: Show no progress.
 
     Raises:
@@ -69,7 +71,7 @@ def evaluate(
         AllSeenError: The model has seen every image.
         NoImagesError: No image can be read.
     """
-    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    classifier = model if isinstance(model, Classifier) else Classifier(model, engine)
     reporter = Reporter(quiet)
     listing = list_source(data)
     unknown = [name for name in listing.classes if name not in classifier.classes]

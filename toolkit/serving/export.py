@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from toolkit.data.decode import make_decoder
 from toolkit.data.prepare import Preparation, make_preparer
+from toolkit.serving.batch_reader import make_batch_reader
 
 
 def export_saved_model(
@@ -74,35 +74,3 @@ def _traced(function: Callable, name: str, shape: list, dtype: tf.DType) -> Call
     traced = tf.function(function, input_signature=[spec])
     traced.get_concrete_function()
     return traced
-
-
-def make_batch_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Makes the function that decodes and prepares a batch, several images at a time.
-
-    Returns:
-        A function from encoded images, string [N], to float32 [N, height, width, 3]. It raises
-        `InvalidArgumentError` with the places in the batch of all that can't be decoded.
-    """
-    decode, prepare = make_decoder(preparation.max_pixels), make_preparer(preparation)
-    blank = tf.zeros([preparation.height, preparation.width, 3])
-
-    def read(image_bytes: tf.Tensor) -> tf.Tensor:
-        count = tf.size(image_bytes, tf.int64)
-        images = tf.data.Dataset.from_tensor_slices(image_bytes).enumerate()
-        images = images.map(
-            lambda place, data: (place, prepare(decode(data))), num_parallel_calls=tf.data.AUTOTUNE
-        )
-        # An image in front keeps the batch from being empty where none can be decoded.
-        first = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), blank))
-        read_images = first.concatenate(images.ignore_errors()).batch(count + 1)
-        places, prepared = read_images.get_single_element()
-        with tf.control_dependencies([_assert_all(places[1:], count)]):
-            return tf.ensure_shape(prepared[1:], [None, *blank.shape])
-
-    return read
-
-
-def _assert_all(places: tf.Tensor, count: tf.Tensor) -> tf.Operation:
-    missing = tf.sets.difference(tf.range(count)[None], places[None]).values
-    message = "no readable JPEG, PNG, BMP, WebP or GIF image at these places of the batch (from 0):"
-    return tf.debugging.Assert(tf.size(missing) == 0, [message, missing], summarize=100)

@@ -3,7 +3,7 @@
 import functools
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
 from toolkit.errors import BundleError, UnreadableImageError
 from toolkit.serving.bundle import MEND, Bundle, find_bundle
+from toolkit.serving.engines import TENSORFLOW, check_engine, choose_engine
 
 if TYPE_CHECKING:
     import keras
 
     from toolkit.serving.evaluate import Evaluation
+    from toolkit.serving.network import FastNetwork
 
 BATCH_SIZE = 32
 
@@ -59,6 +61,8 @@ class Classifier:
 
     Args:
         model: `models/NAME` (its newest version) or `models/NAME/VERSION`.
+        engine: What runs the network: "tensorflow", "openvino-float32", "openvino-bfloat16", or
+            "auto": OpenVINO in float32 where there are a thousand images or more and no GPU.
 
     Attributes:
         bundle: Where it lies.
@@ -77,7 +81,10 @@ class Classifier:
         ('cat', 0.98)
     """
 
-    def __init__(self, model: str | os.PathLike[str]) -> None:
+    def __init__(self, model: str | os.PathLike[str], engine: str = "auto") -> None:
+        check_engine(engine)
+        self.engine = engine
+        self._networks: dict[str, FastNetwork] = {}
         self.bundle: Bundle = find_bundle(model)
         self.run: dict[str, Any] = self.bundle.read("run.json")
         self.metrics: dict[str, Any] = self.bundle.read("metrics.json")
@@ -100,20 +107,36 @@ class Classifier:
             raise _unreadable(self.bundle, file, error) from error
 
     @functools.cached_property
-    def _serve(self) -> Any:
-        """The SavedModel's signature for encoded images, which keeps the SavedModel alive."""
+    def _saved_model(self) -> Any:
+        """The loaded SavedModel."""
         import tensorflow as tf
 
         files = f"{self.bundle.path / 'saved_model.pb'} or what lies in variables beside it"
         try:
-            serve = tf.saved_model.load(str(self.bundle.path)).signatures["serving_default"]
-            width = serve.structured_outputs["probabilities"].shape[-1]
+            loaded = tf.saved_model.load(str(self.bundle.path))
+            outputs = loaded.signatures["serving_default"].structured_outputs
+            width = outputs["probabilities"].shape[-1]
         except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
             raise _unreadable(self.bundle, files, error) from error
         if width != len(self.classes):
             problem = f"run.json names {len(self.classes)} classes, saved_model.pb gives {width}"
             raise BundleError(self.bundle.path, problem, MEND)
-        return serve
+        return loaded
+
+    def _choose_engine(self, images: int) -> Callable[[Sequence[bytes]], np.ndarray]:
+        """What gives the probabilities of encoded images, given how many there are."""
+        from toolkit.data.prepare import Preparation
+        from toolkit.serving.network import FastNetwork
+
+        preparation = Preparation(**self.run["preparation"])
+        engine = choose_engine(self.engine, images)
+        # A bundle of another version of the toolkit may prepare images in another way.
+        if engine == TENSORFLOW or preparation.version != Preparation.version:
+            return self.predict_bytes
+        if engine not in self._networks:
+            network = FastNetwork(engine, self.bundle, self._saved_model, preparation)
+            self._networks[engine] = network
+        return self._networks[engine]
 
     def predict_bytes(self, images: Sequence[bytes]) -> np.ndarray:
         """Probabilities float32 [N, K] of N encoded images.
@@ -123,7 +146,8 @@ class Classifier:
         """
         import tensorflow as tf
 
-        return self._serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
+        serve = self._saved_model.signatures["serving_default"]
+        return serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
 
     def predict(self, paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
         """Predicts image files, in their order.
@@ -157,13 +181,14 @@ class Classifier:
         self, paths: Iterable[str | os.PathLike[str]]
     ) -> Iterator[Prediction | Problem]:
         """Predicts files one after another, and names those that are no readable images."""
+        run = self._choose_engine(len(paths) if isinstance(paths, Sized) else 0)
         batch: list[tuple[str, bytes | Problem]] = []
         for path in paths:
             batch.append((os.fspath(path), self._read(path)))
             if len(batch) == BATCH_SIZE:
-                yield from self._predict_batch(batch)
+                yield from self._predict_batch(batch, run)
                 batch = []
-        yield from self._predict_batch(batch)
+        yield from self._predict_batch(batch, run)
 
     def _read(self, path: str | os.PathLike[str]) -> bytes | Problem:
         try:
@@ -175,19 +200,21 @@ class Classifier:
         return Problem(os.fspath(path), problem) if problem else data
 
     def _predict_batch(
-        self, batch: list[tuple[str, bytes | Problem]]
+        self,
+        batch: list[tuple[str, bytes | Problem]],
+        run: Callable[[Sequence[bytes]], np.ndarray],
     ) -> Iterator[Prediction | Problem]:
         import tensorflow as tf
 
         data = [content for _, content in batch if isinstance(content, bytes)]
         try:
-            rows = iter(self.predict_bytes(data)) if data else iter(())
+            rows = iter(run(data)) if data else iter(())
         except tf.errors.InvalidArgumentError:
             if len(batch) == 1:
                 yield Problem(batch[0][0], "damaged: it cannot be decoded")
                 return
             for item in batch:  # To find which it is.
-                yield from self._predict_batch([item])
+                yield from self._predict_batch([item], run)
             return
         for path, content in batch:
             if isinstance(content, Problem):
@@ -201,15 +228,22 @@ def _unreadable(bundle: Bundle, file: Path | str, error: Exception) -> BundleErr
     return BundleError(bundle.path, f"{file} cannot be read ({reason})", MEND)
 
 
-def predict(model: str | os.PathLike[str], paths: Iterable[str]) -> list[Prediction]:
+def predict(
+    model: str | os.PathLike[str], paths: Iterable[str], *, engine: str = "auto"
+) -> list[Prediction]:
     """Predicts files, folders and patterns with a saved classifier, as `toolkit predict` does.
+
+    Args:
+        model: `models/NAME` (its newest version) or `models/NAME/VERSION`.
+        paths: Files, folders and patterns.
+        engine: What runs the network; see `Classifier`.
 
     Raises:
         UnreadableImageError: A file is no readable image; `Classifier.predict_each` goes on.
     """
-    return Classifier(model).predict(find_files(paths))
+    return Classifier(model, engine).predict(find_files(paths))
 
 
-def load(model: str | os.PathLike[str]) -> Classifier:
+def load(model: str | os.PathLike[str], engine: str = "auto") -> Classifier:
     """Loads a saved classifier: `models/NAME` (its newest version) or `models/NAME/VERSION`."""
-    return Classifier(model)
+    return Classifier(model, engine)

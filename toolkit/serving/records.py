@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from toolkit.data.batches import Augment, image_batches
+from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import ImageTable
+from toolkit.data.views import Augment
 from toolkit.evaluation import pictures
 from toolkit.serving.bundle import write_csv
 

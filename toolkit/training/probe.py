@@ -1,16 +1,20 @@
 """The probe: multinomial logistic regression on frozen features."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
+from threadpoolctl import threadpool_limits
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """L2 strengths that are tried: the penalty is strength / 2 x the sum of squared weights."""
 
 _CHUNK = 8192
+
+_MANY = 4 * _CHUNK
+"""Below so many rows, the product of a tall and a narrow matrix is faster in one thread."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,15 @@ def fit_probe(
     parameters = np.zeros((features.shape[1] + 1) * classes)
     fitted, losses = {}, {}
     for strength in sorted(strengths, reverse=True):
-        result = minimize(
-            _loss_and_gradient,
-            parameters,
-            args=(features, labels, mean, deviation, strength),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5},
-        )
+        with threadpool_limits(1 if len(features) < _MANY else None, "blas"):
+            result = minimize(
+                _loss_and_gradient,
+                parameters,
+                args=(features, labels, mean, deviation, strength),
+                method="L-BFGS-B",
+                jac=True,
+                options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5},
+            )
         parameters = result.x
         fitted[strength] = _unstandardized(parameters, mean, deviation, classes)
         losses[strength] = _cross_entropy(*fitted[strength], validation_features, validation_labels)
@@ -89,8 +94,9 @@ def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), deviation.astype(np.float32)
 
 
-def _chunks(features: np.ndarray) -> list[np.ndarray]:
-    return [features[start : start + _CHUNK] for start in range(0, len(features), _CHUNK)]
+def _chunks(features: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(features), _CHUNK):
+        yield np.asarray(features[start : start + _CHUNK], np.float32)
 
 
 def _loss_and_gradient(

@@ -1,0 +1,177 @@
+"""What runs a frozen network: the fastest engine of the machine whose results can be trusted."""
+
+import contextlib
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from toolkit.cache import cached_folder
+from toolkit.classifier import openvino
+from toolkit.classifier.boundary import cut_where_narrow
+from toolkit.classifier.full_batches import Run, in_full_batches
+from toolkit.classifier.identity import network_key
+from toolkit.errors import MissingPackageError, OptionError
+from toolkit.files import appearing
+
+log = logging.getLogger("toolkit")
+
+KERAS = "keras"
+FLOAT32, MIXED, BFLOAT16 = "openvino-float32", "openvino-mixed", "openvino-bfloat16"
+ENGINES = (KERAS, FLOAT32, MIXED, BFLOAT16)
+ROUNDING = (MIXED, BFLOAT16)
+"""Engines that compute in bfloat16: mixed all but the layers of high resolution."""
+
+LARGEST_DIFFERENCE = {FLOAT32: 1e-3, MIXED: 0.03, BFLOAT16: 0.03}
+"""From Keras' output, as a share of its Euclidean norm."""
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Runs one network.
+
+    Attributes:
+        name: One of `ENGINES`.
+        version: Of the library that computes; with the name, part of the key of its results.
+        difference: From Keras on a few images, relative; 0 for Keras itself.
+        run: float32 [BATCH_SIZE, H, W, 3] to float32 [BATCH_SIZE, ...].
+    """
+
+    name: str
+    version: str
+    difference: float
+    run: Run
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Runs float32 [N, H, W, 3], N at most BATCH_SIZE, always as a full batch."""
+        return in_full_batches(self.run, BATCH_SIZE)(images)
+
+
+def check_engine(name: str) -> None:
+    """Refuses what is no engine, and one that cannot be had here.
+
+    Raises:
+        OptionError: There is no such engine, or not on this backend.
+        MissingPackageError: It is not installed.
+    """
+    if name not in ("auto", *ENGINES):
+        raise OptionError("--engine", f"one of auto, {', '.join(ENGINES)}", name)
+    if name in LARGEST_DIFFERENCE:
+        if not openvino.is_installed():
+            raise MissingPackageError(f"--engine {name}", "openvino")
+        if keras.backend.backend() != "tensorflow":
+            raise OptionError("--engine", "auto or keras with KERAS_BACKEND=jax", name)
+
+
+def keras_engine(network: keras.Model) -> Engine:
+    """Keras itself, whose results are those of the model that is served."""
+    return Engine(KERAS, keras.__version__, 0.0, network.predict_on_batch)
+
+
+def choose_engine(name: str, network: keras.Model, images: np.ndarray, keep: bool = True) -> Engine:
+    """The engine that is asked for, or the fastest, unless it differs too much from Keras.
+
+    An engine is compared with Keras once for each network and images; the cache keeps the result.
+
+    Args:
+        name: One of `ENGINES`, or "auto": Keras on a GPU, otherwise OpenVINO where it is
+            installed, in bfloat16 as far as the CPU has it and the network bears it.
+        network: What it is to run.
+        images: A few real ones, float32 [N, H, W, 3], N at most BATCH_SIZE.
+        keep: Whether the cache is used.
+    """
+    candidates = _candidates(name)
+    if not candidates:
+        return keras_engine(network)
+    cut = cut_where_narrow(network)
+    parts = [cut.lower, cut.upper] if cut else [network]
+    for candidate in candidates:
+        if candidate == MIXED and cut is None:
+            continue
+        engine = _openvino_engine(candidate, network, parts, images, keep)
+        if engine.difference <= LARGEST_DIFFERENCE[candidate]:
+            return engine
+    return keras_engine(network)
+
+
+def _candidates(name: str) -> list[str]:
+    """The engines to try, the fastest first."""
+    fastest_first = [BFLOAT16, MIXED, FLOAT32]
+    if name != "auto":
+        return fastest_first[fastest_first.index(name) :] if name in fastest_first else []
+    if keras.backend.backend() != "tensorflow" or keras.distribution.list_devices("gpu"):
+        return []
+    if not openvino.is_installed():
+        log.warning("Features are computed several times faster with: pip install openvino")
+        return []
+    return fastest_first if openvino.has_bfloat16() else [FLOAT32]
+
+
+def _openvino_engine(
+    name: str, network: keras.Model, parts: list[keras.Model], images: np.ndarray, keep: bool
+) -> Engine:
+    runs = [_compile(part, name, place, keep) for place, part in enumerate(parts)]
+    engine = Engine(name, openvino.version(), 0.0, lambda batch: reduce(_call, runs, batch))
+    return replace(engine, difference=_checked_difference(engine, network, images, keep))
+
+
+def _call(value: np.ndarray, run: Run) -> np.ndarray:
+    return run(value)
+
+
+def _compile(part: keras.Model, name: str, place: int, keep: bool) -> Run:
+    rounds = name == BFLOAT16 or (name == MIXED and place > 0)
+    return openvino.compile_network(
+        partial(openvino.convert_network, part),
+        [BATCH_SIZE, *part.input_shape[1:]],
+        "bf16" if rounds else "f32",
+        _folder(part) / "converted" if keep else None,
+    )
+
+
+def _checked_difference(
+    engine: Engine, network: keras.Model, images: np.ndarray, keep: bool
+) -> float:
+    """The engine's difference from Keras on images, measured once and kept."""
+    digest = hashlib.blake2b(images.tobytes(), digest_size=12).hexdigest()
+    record = _folder(network) / f"difference-{engine.name}-{digest}.json" if keep else None
+    difference = _read(record) if record else None
+    if difference is None:
+        difference = _difference(engine(images), keras_engine(network)(images))
+        if record:
+            _write(record, difference)
+        if difference > (limit := LARGEST_DIFFERENCE[engine.name]):
+            message = "%s is not used for %s: it differs from Keras by %.2g, more than %g."
+            log.warning(message, engine.name, network.name, difference, limit)
+    return difference
+
+
+def _difference(values: np.ndarray, expected: np.ndarray) -> float:
+    """Euclidean distance as a share of what is expected; infinite where a value is no number."""
+    norm = max(float(np.linalg.norm(expected)), 1e-12)
+    difference = float(np.linalg.norm(values - expected)) / norm
+    return difference if np.isfinite(difference) else float("inf")
+
+
+def _read(record: Path) -> float | None:
+    try:
+        return float(json.loads(record.read_text()))
+    except (OSError, ValueError, TypeError):  # There is none, or it is damaged: compare again.
+        return None
+
+
+def _write(record: Path, difference: float) -> None:
+    with contextlib.suppress(OSError), appearing(record) as temporary:
+        temporary.write_text(json.dumps(difference))
+
+
+def _folder(network: keras.Model) -> Path:
+    """The cache's folder of a converted network."""
+    return cached_folder("networks", {**network_key(network), "openvino": openvino.version()})

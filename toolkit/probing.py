@@ -1,0 +1,133 @@
+"""The cheap answer first: features by the fastest engine, and a probe on them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from toolkit.classifier.engine import (
+    FLOAT32,
+    ROUNDING,
+    Engine,
+    choose_engine,
+    keras_engine,
+)
+from toolkit.classifier.features import Features, compute_features
+from toolkit.data.batches import image_batches
+from toolkit.data.prepare import Preparation
+from toolkit.data.splits import check_classes
+from toolkit.data.table import TRAIN, VALIDATION, ImageTable
+from toolkit.evaluation.metrics import measure
+from toolkit.options import FinetuneOptions
+from toolkit.progress import Reporter
+from toolkit.training.probe import Probe, fit_probe
+
+LARGEST_CHANGE = 0.002
+"""Of validation accuracy, that the engine's rounding may make; or one image, if that is more."""
+
+SAMPLED_ROWS = 64
+SAMPLED_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class FrozenNetwork:
+    """A network that is run over images as it is.
+
+    Attributes:
+        model: float32 [N, H, W, 3], values 0 to 255, to features [N, ...].
+        preparation: How its input is made.
+        options: Of the job.
+        reporter: Shows how far it is.
+    """
+
+    model: keras.Model
+    preparation: Preparation
+    options: FinetuneOptions
+    reporter: Reporter
+
+    def engine(self, name: str, table: ImageTable) -> Engine:
+        """The engine of a name, compared with Keras on a few of a table's images."""
+        keep = self.options.cache_size > 0
+        return choose_engine(name, self.model, self._sample(table), keep)
+
+    def features(self, table: ImageTable, engine: Engine, **how: Any) -> Features:
+        """What the network gives for a table's images."""
+        how = {"cache_bytes": self.options.cache_size, **how}
+        return compute_features(
+            table, self.model, self.preparation, engine, self.reporter.progress, **how
+        )
+
+    def exact(self, features: Features, engine: Engine, description: str) -> Features:
+        """The same features as the model that is served gives them."""
+        if engine.name not in ROUNDING:
+            return features
+        return self.features(features.table, keras_engine(self.model), description=description)
+
+    def _sample(self, table: ImageTable) -> np.ndarray:
+        rows = np.unique(np.linspace(0, len(table) - 1, SAMPLED_ROWS).astype(int))
+        batches = image_batches(table.rows(rows), self.preparation, SAMPLED_IMAGES)
+        blank = np.zeros([1, *self.model.input_shape[1:]], np.float32)
+        return next((images for _, images in batches), blank)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A probe and what it was fitted on.
+
+    Attributes:
+        engine: What computed the features.
+        features: Of all images, with their splits.
+        probe: Fitted on those of the training split.
+        metrics: Measured on exact features of the validation split.
+    """
+
+    engine: Engine
+    features: Features
+    probe: Probe
+    metrics: dict[str, Any]
+
+
+def compute_split_features(frozen: FrozenNetwork, table: ImageTable, engine: Engine) -> Features:
+    """Features of all readable images, shared out into the splits."""
+    features = frozen.features(table, engine)
+    frozen.reporter.problems(features.table.problems)
+    check_classes(features.table)
+    return features.with_splits(frozen.options.split, frozen.options.seed)
+
+
+def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -> Probed:
+    """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features."""
+    validation = features.split(VALIDATION)
+    exact = frozen.exact(validation, engine, "Checking features")
+    probe, labels = _fit(features), validation.table.labels
+    probabilities = probe.predict(exact.values)
+    if exact is not validation:
+        change = _accuracy(probe.predict(validation.values), labels) - _accuracy(
+            probabilities, labels
+        )
+        if abs(change) > max(LARGEST_CHANGE, 1.5 / len(labels)):
+            frozen.reporter.say(
+                f"{engine.name} changes the probe's validation accuracy by {change:+.2%}: "
+                "features are computed again in float32."
+            )
+            engine = frozen.engine(FLOAT32, features.table)
+            again = replace(features, store=frozen.features(features.table, engine).store)
+            return fit_on_features(frozen, again, engine)
+    classes = features.table.classes
+    return Probed(engine, features, probe, measure(labels, probabilities, classes))
+
+
+def _fit(features: Features) -> Probe:
+    train, validation = features.split(TRAIN), features.split(VALIDATION)
+    return fit_probe(
+        train.values,
+        train.table.labels,
+        validation.values,
+        validation.table.labels,
+        classes=len(features.table.classes),
+    )
+
+
+def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    return float((probabilities.argmax(axis=1) == labels).mean())

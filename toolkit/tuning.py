@@ -1,0 +1,150 @@
+"""Fine-tuning's source: cached activations of augmented views, or the images themselves."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from toolkit.classifier.boundary import Cut, cut_below
+from toolkit.classifier.engine import Engine
+from toolkit.classifier.features import NoRoomError, compute_views
+from toolkit.classifier.model import logits_model
+from toolkit.data.batches import labelled_batches, labelled_rows, stored_batches, training_batches
+from toolkit.data.table import TRAIN, VALIDATION, ImageTable
+from toolkit.data.views import Views
+from toolkit.options import FinetuneOptions
+from toolkit.probing import FrozenNetwork
+
+MOST_VIEWS = 8
+"""Of each image, by default: a longer run sees them again."""
+
+SHARE_OF_CACHE = 0.9
+"""That views may take: features and networks are there, too."""
+
+VALIDATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the fit loop trains on.
+
+    Attributes:
+        model: Gives logits; images or activations at the boundary are its input.
+        training: Gives the batches of a range of epochs, in one stream.
+        validation: Batches to measure after each epoch.
+        views: How many views of each image are cached; 0: training reads the images.
+        why: Why it reads the images, or "".
+        engine: What computed the views, or "".
+    """
+
+    model: keras.Model
+    training: Callable[[range], Iterable]
+    validation: Iterable
+    views: int
+    why: str
+    engine: str
+
+
+def make_source(
+    model: keras.Model,
+    frozen_layers: list[keras.layers.Layer],
+    table: ImageTable,
+    network: FrozenNetwork,
+    engine: Engine,
+) -> Source:
+    """Takes the activations below the trained stages out of the cache, computed there once.
+
+    Where that cannot be, or would not pay, training reads the images.
+
+    Args:
+        model: The whole classifier.
+        frozen_layers: Those of the stages that are not trained.
+        table: All images with their splits.
+        network: How images are prepared, and the job's options.
+        engine: What has computed the features; it computes the views, too.
+    """
+    cut = cut_below(model, frozen_layers, network.model.name)
+    views, why = _plan(cut, table, network)
+    if cut is not None and views.count:
+        try:
+            return _from_cache(cut, views, table, network, engine)
+        except NoRoomError as error:
+            why = str(error)
+    if network.options.epochs and network.options.views != 0:
+        network.reporter.say(f"Training reads the images: {why}.")
+    return _from_images(model, views, table, network, why)
+
+
+def _plan(cut: Cut | None, table: ImageTable, network: FrozenNetwork) -> tuple[Views, str]:
+    """How many views of each training image are cached, and if none, why."""
+    options = network.options
+    views = Views(options.augment, options.seed, _wanted(options))
+    if not views.count:
+        return views, "no cached views are asked for"
+    if cut is None:
+        return replace(views, count=0), "there is no one place below which the network is frozen"
+    row = 2 * int(np.prod(cut.lower.output_shape[1:]))
+    if row > 2 * int(np.prod(cut.lower.input_shape[1:])):
+        why = "the activations below the trained stages are larger than the images"
+        return replace(views, count=0), why
+    images = len(table.split(TRAIN)), len(table.split(VALIDATION))
+    room = int(SHARE_OF_CACHE * options.cache_size) - images[1] * row
+    count = max(0, min(views.count, room // (images[0] * row)))
+    why = f"one view takes {images[0] * row / 1e9:.1f} GB, more than --cache-size has room for"
+    return replace(views, count=count), "" if count else why
+
+
+def _wanted(options: FinetuneOptions) -> int:
+    wanted = min(options.epochs, MOST_VIEWS) if options.views is None else options.views
+    return min(wanted, options.epochs, 1 if options.augment == "none" else wanted)
+
+
+def _from_cache(
+    cut: Cut, views: Views, table: ImageTable, network: FrozenNetwork, engine: Engine
+) -> Source:
+    options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
+    lower = replace(network, model=cut.lower)
+    engine = lower.engine(engine.name, table)
+    stores = compute_views(
+        train,
+        cut.lower,
+        network.preparation,
+        engine,
+        views,
+        network.reporter.progress,
+        options.cache_size,
+    )
+    rows = [store.rows(list(train.digests)) for store in stores]
+    measured = lower.features(
+        validation, engine, dtype="float16", description="Computing validation"
+    )
+    return Source(
+        model=cut.upper,
+        training=lambda epochs: stored_batches(
+            rows, train.labels, options.batch_size, seed=options.seed, epochs=epochs
+        ),
+        validation=labelled_rows(
+            measured.store.rows(list(validation.digests)), validation.labels, VALIDATION_BATCH
+        ),
+        views=views.count,
+        why="",
+        engine=engine.name,
+    )
+
+
+def _from_images(
+    model: keras.Model, views: Views, table: ImageTable, network: FrozenNetwork, why: str
+) -> Source:
+    options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
+    preparation = network.preparation
+    return Source(
+        model=logits_model(model),
+        training=lambda epochs: training_batches(
+            train, preparation, options.batch_size, views=views, epochs=epochs
+        ),
+        validation=labelled_batches(validation, preparation, VALIDATION_BATCH),
+        views=0,
+        why=why,
+        engine="",
+    )

@@ -8,14 +8,24 @@ import numpy as np
 import pytest
 
 import toolkit
-from tests.conftest import run_toolkit
+from tests.conftest import SMALL, run_toolkit
+
+QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 def test_the_whole_command_with_jax(images, tmp_path):
     options = ["--image-size", 32, "--epochs", 1, "--batch-size", 16, "--unfreeze", 1]
-    options += ["--learning-rate", 1e-5, "--seed", 5, "--models-dir", tmp_path, "--json"]
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    options += [
+        "--learning-rate",
+        1e-5,
+        "--seed",
+        SMALL["seed"],
+        "--models-dir",
+        tmp_path,
+        "--json",
+    ]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
     done = run_toolkit("finetune", "--data", images, *options, env=environment)
     assert done.returncode == 0, done.stderr
 
@@ -23,6 +33,8 @@ def test_the_whole_command_with_jax(images, tmp_path):
     run = result["run"]
     assert run["versions"]["backend"] == "jax" and run["versions"]["jax"]
     assert run["export_difference"] <= 1e-4
+    assert run["engine"] == {"features": "keras", "difference": 0, "views": "keras"}
+    assert run["views"] == 1
     assert result["chosen"] == "finetuned", "so that the tuned network is what is exported"
     classifier = toolkit.load(tmp_path / "colours")
     measured = classifier.evaluate(images, quiet=True).metrics

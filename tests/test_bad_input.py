@@ -10,7 +10,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from tests.conftest import draw_image, run_toolkit, write_images
+from tests.conftest import SMALL, draw_image, run_toolkit, write_images
 from toolkit.cli import main
 
 
@@ -126,6 +126,10 @@ def test_a_class_that_is_only_tested(fail, tmp_path):
         ("--split", "1.0,0,0", "--split must be three positive shares"),
         ("--split", "nan,0.5,0.5", "--split must be three positive shares"),
         ("--augment", "heavy", "--augment must be one of auto, none, light, light-no-flip"),
+        ("--views", -1, "--views must be a whole number from 0"),
+        ("--engine", "fast", "--engine must be one of auto, keras, openvino-float32, openvino-mi"),
+        ("--cache-size", "much", "--cache-size must be a size such as 500MB, 20GB or 0."),
+        ("--cache-size", -1, "--cache-size must be a size such as 500MB, 20GB or 0."),
         ("--unfreeze", -1, "--unfreeze must be a whole number from 0"),
         ("--unfreeze", 99, "--unfreeze must be at most 9, the backbone's stages (stem"),
         ("--name", "", "--name must be letters"),
@@ -140,6 +144,24 @@ def test_a_value_that_an_option_cannot_have(fail, images, option, value, rule):
     message = fail(images, option, value)
     assert rule in message
     assert f"Received: {str(value)[:3]}" in message.replace("'", "")
+
+
+def test_an_engine_that_is_not_installed(fail, images, monkeypatch):
+    monkeypatch.setattr("toolkit.classifier.openvino.is_installed", lambda: False)
+    message = fail(images, "--engine", "openvino-float32")
+    assert message == (
+        "Error: --engine openvino-float32 needs a package that is not installed: "
+        "pip install openvino"
+    )
+
+
+def test_an_engine_that_cannot_run_the_backends_networks(fail, images, monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    message = fail(images, "--engine", "openvino-bfloat16")
+    assert message == (
+        "Error: --engine must be auto or keras with KERAS_BACKEND=jax. "
+        "Received: 'openvino-bfloat16'"
+    )
 
 
 def test_max_pixels_that_leave_no_image(fail, images):
@@ -224,7 +246,9 @@ def test_a_mixture_of_files(finished, images, tmp_path):
     with contextlib.suppress(OSError):  # Some file systems take only names that are text.
         draw_image((200, 40, 40), 918).save(os.fsencode(data / "red") + b"/caf\xe9.jpg", "JPEG")
         good.append("caf\udce9.jpg")
-    options = ["--image-size", 32, "--epochs", 0, "--seed", 5, "--models-dir", tmp_path / "models"]
+    engine = finished.run["engine"]["features"]
+    options = ["--image-size", 32, "--epochs", 0, "--seed", SMALL["seed"], "--engine", engine]
+    options += ["--models-dir", tmp_path / "models"]
     done = run_toolkit("finetune", "--data", data, "--json", *options)
     assert done.returncode == 0, done.stderr
 
@@ -234,7 +258,9 @@ def test_a_mixture_of_files(finished, images, tmp_path):
     extra = tmp_path / "models" / "colours" / "1" / "assets.extra"
     assert result["path"] == str(extra.parent)
     assert result["test"] == json.loads((extra / "metrics.json").read_text())["test"]
-    assert result["run"]["features_computed"] == len(good), "the others' are cached"
+    same = result["run"]["engine"]["features"] == engine  # It is compared on other images.
+    computed = result["run"]["features_computed"]
+    assert computed == (len(good) if same else 60 + len(good)), "the others' are cached"
     assert result["run"]["data"]["left_out"] == len(bad)
     problems = read_csv(extra / "problems.csv")
     assert {row["path"] for row in problems} == {f"red/{name}" for name in bad}

@@ -1,5 +1,6 @@
 """The cheap answer first: features by the fastest engine, and a probe on them."""
 
+import heapq
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from toolkit.progress import Reporter
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
-"""Of validation accuracy, that the engine's rounding may make; or one image, if that is more."""
+"""Of validation accuracy, that the engine's rounding may make."""
 
 SAMPLED_ROWS = 64
 SAMPLED_IMAGES = 16
@@ -65,8 +66,9 @@ class FrozenNetwork:
         return self.features(features.table, keras_engine(self.model), description=description)
 
     def _sample(self, table: ImageTable) -> np.ndarray:
-        rows = np.unique(np.linspace(0, len(table) - 1, SAMPLED_ROWS).astype(int))
-        batches = image_batches(table.rows(rows), self.preparation, SAMPLED_IMAGES)
+        # By digest: of all classes, and hardly others when images are added.
+        rows = heapq.nsmallest(SAMPLED_ROWS, range(len(table)), key=table.digests.__getitem__)
+        batches = image_batches(table.rows(np.array(rows)), self.preparation, SAMPLED_IMAGES)
         blank = np.zeros([1, *self.model.input_shape[1:]], np.float32)
         return next((images for _, images in batches), blank)
 
@@ -103,12 +105,13 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
     probe, labels = _fit(features), validation.table.labels
     probabilities = probe.predict(exact.values)
     if exact is not validation:
-        change = _accuracy(probe.predict(validation.values), labels) - _accuracy(
-            probabilities, labels
+        change = _sure_change(
+            probe.predict(validation.values).argmax(axis=1) == labels,
+            probabilities.argmax(axis=1) == labels,
         )
-        if abs(change) > max(LARGEST_CHANGE, 1.5 / len(labels)):
+        if change > LARGEST_CHANGE:
             frozen.reporter.say(
-                f"{engine.name} changes the probe's validation accuracy by {change:+.2%}: "
+                f"{engine.name} changes the probe's validation accuracy by {change:.2%} or more: "
                 "features are computed again in float32."
             )
             engine = frozen.engine(FLOAT32, features.table)
@@ -116,6 +119,19 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
             return fit_on_features(frozen, again, engine)
     classes = features.table.classes
     return Probed(engine, features, probe, measure(labels, probabilities, classes))
+
+
+def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:
+    """How much rounding changes accuracy at least, 0 to 1: the lower end of a 95 % interval.
+
+    Args:
+        rounded: Which images are right with rounded features: bool [N].
+        exact: Which are with exact ones.
+
+    See Wald's interval for paired proportions, in Agresti, "Categorical Data Analysis", 11.1.
+    """
+    difference = rounded.astype(float) - exact
+    return float(abs(difference.mean()) - 1.96 * difference.std() / np.sqrt(len(difference)))
 
 
 def _fit(features: Features) -> Probe:
@@ -127,7 +143,3 @@ def _fit(features: Features) -> Probe:
         validation.table.labels,
         classes=len(features.table.classes),
     )
-
-
-def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    return float((probabilities.argmax(axis=1) == labels).mean())

@@ -1,15 +1,21 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, draw_image, write_images
+from tests.conftest import ROOT, draw_image, quietly, write_images
+from tests.networks import make_network
+from toolkit.cache import cache_folder, entries
 from toolkit.classifier import features as features_module
-from toolkit.classifier.features import compute_features, weights_digest
+from toolkit.classifier import store as store_module
+from toolkit.classifier.engine import BFLOAT16, FLOAT32, KERAS, MIXED, Engine, keras_engine
+from toolkit.classifier.features import Features, compute_features
+from toolkit.classifier.identity import weights_digest
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
@@ -17,21 +23,9 @@ from toolkit.data.sources import list_source
 PREPARATION = Preparation(16, 16)
 
 
-def quietly(items, total, description):
-    return items
-
-
 @pytest.fixture(autouse=True)
 def _cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TOOLKIT_CACHE", str(tmp_path / "cache"))
-
-
-def make_network(seed: int = 0, size: int = 16, filters: int = 4) -> keras.Model:
-    """A small network whose features tell images apart."""
-    keras.utils.set_random_seed(seed)
-    pixels = keras.Input((size, size, 3))
-    hidden = keras.layers.Conv2D(filters, 3, strides=2, activation="tanh")(pixels / 255)
-    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(hidden), name="small")
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +38,16 @@ def photos(tmp_path) -> Path:
     return write_images(tmp_path / "photos", 12)
 
 
-def compute(folder: Path, network: keras.Model, preparation: Preparation = PREPARATION):
+def compute(
+    folder: Path,
+    network: keras.Model,
+    preparation: Preparation = PREPARATION,
+    engine: Engine | None = None,
+    **how,
+) -> Features:
     table = scan(list_source(folder), 10**8, quietly)
-    return compute_features(table, network, preparation, quietly)
+    engine = engine or keras_engine(network)
+    return compute_features(table, network, preparation, engine, quietly, **how)
 
 
 def by_path(features) -> dict[str, bytes]:
@@ -116,25 +117,40 @@ def test_a_changed_image_is_computed_anew(photos, network):
     assert changed == ["red/red-003.jpg"]
 
 
-@pytest.mark.parametrize(
-    ("network", "preparation"),
-    [
-        (make_network(seed=1), PREPARATION),
-        (make_network(filters=5), PREPARATION),
-        (make_network(size=20), Preparation(20, 20)),
-        (make_network(), Preparation(16, 16, version=99)),
-    ],
-    ids=["other weights", "other layers", "other image size", "other preparation"],
-)
-def test_no_stale_entry_is_ever_met(photos, network, preparation):
-    first = compute(photos, make_network())
+OTHERS = {
+    "weights": {"network": lambda: make_network(seed=1)},
+    "layers": {"network": lambda: make_network(filters=5)},
+    "image size": {"network": lambda: make_network(size=20), "preparation": Preparation(20, 20)},
+    "preparation": {"preparation": Preparation(16, 16, version=99)},
+    "kind of number": {"dtype": "float16"},
+    "engine": {"engine": FLOAT32},
+    "OpenVINO": {"engine": FLOAT32, "version": "2099.1"},
+}
 
-    other = compute(photos, network, preparation)
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_no_stale_entry_is_met_with_another(photos, what):
+    def features(network=make_network, engine=KERAS, version="2026.1", **how):
+        built = network()
+        named = replace(keras_engine(built), name=engine, version=version)
+        return compute(photos, built, engine=named, **how)
+
+    before = {"engine": FLOAT32} if what == "OpenVINO" else {}
+    first = features(**before)
+
+    other = features(**OTHERS[what])
 
     assert other.computed == 36
-    if preparation == PREPARATION:
+    if what in ("weights", "layers", "image size"):
         assert not np.array_equal(first.values, other.values)
-    assert compute(photos, make_network()).computed == 0
+    assert features(**before).computed == features(**OTHERS[what]).computed == 0
+
+
+def test_no_stale_entry_is_met_with_another_keras(photos, network, monkeypatch):
+    compute(photos, network)
+    engine = keras_engine(network)
+    monkeypatch.setattr(keras, "__version__", "99.0")
+    assert compute(photos, network, engine=engine).computed == 36
 
 
 def test_weights_that_were_trained_since_are_other_weights(photos):
@@ -153,21 +169,6 @@ def test_the_names_that_keras_counts_up_do_not_matter(photos):
 
     second.trainable = False
     assert compute(photos, second).computed == 0
-
-
-def test_weights_digest_is_of_values_and_order():
-    def digest(*shapes: tuple, value: float = 0.5) -> str:
-        inputs = keras.Input((4,))
-        outputs = inputs
-        for width in shapes:
-            outputs = keras.layers.Dense(width, use_bias=False)(outputs)
-        model = keras.Model(inputs, outputs)
-        model.set_weights([np.full_like(w, value) for w in model.get_weights()])
-        return weights_digest(model)
-
-    assert digest(4, 4) == digest(4, 4)
-    assert len({digest(4, 4), digest(4), digest(4, 4, value=0.25), digest(2, 8)}) == 4
-    assert len(digest(4)) == 32
 
 
 def test_damaged_images_and_their_copies_become_problems(photos, network):
@@ -212,19 +213,20 @@ def test_features_follow_their_rows_into_the_splits(photos, network):
 
 KILLED = """
 import os, sys
+from dataclasses import replace
 from tests.classifier.test_features import compute, make_network
 from toolkit.classifier import features
+from toolkit.classifier.engine import keras_engine
 features.SECONDS_BETWEEN_SHARDS = features.LOSABLE_SHARE = 0
 features.BATCH_SIZE = 6
 network, batches = make_network(), [0]
-predict = network.predict_on_batch
+engine = keras_engine(network)
 def killed_at_the_fourth(images):
     batches[0] += 1
     if batches[0] == 4:
         os.kill(os.getpid(), 9)
-    return predict(images)
-network.predict_on_batch = killed_at_the_fourth
-compute(sys.argv[1], network)
+    return engine.run(images)
+compute(sys.argv[1], network, engine=replace(engine, run=killed_at_the_fourth))
 """
 
 
@@ -235,17 +237,25 @@ def test_a_killed_process_keeps_its_finished_shards(photos):
     features = compute(photos, make_network())
 
     assert features.computed == 36 - 3 * 6
-    # Batches of another size may round differently.
-    shutil.rmtree(features_module.cache_folder())
-    np.testing.assert_allclose(features.values, compute(photos, make_network()).values, atol=1e-6)
+    shutil.rmtree(cache_folder())
+    again = compute(photos, make_network())
+    assert again.computed == 36
+    np.testing.assert_array_equal(features.values, again.values)
 
 
-def test_shards_of_a_long_run_grow(network, monkeypatch):
+def gathered(batches: int, numbers: int = 1):
+    """What `_gather` makes of batches of one small image each: [(rows, number), ...]."""
+    images = np.zeros([1, 16, 16, 3], np.float32)
+    stream = ((np.array([k]), n, images) for k in range(batches) for n in range(numbers))
+    shards = features_module._gather(stream, lambda images: images)
+    return [(rows.tolist(), number) for rows, number, _ in shards]
+
+
+def test_shards_of_a_long_run_grow(monkeypatch):
     seconds = iter(range(0, 10**6, 10))
     monkeypatch.setattr(features_module.time, "monotonic", lambda: next(seconds))
-    batches = [(np.array([k]), np.zeros([1, 16, 16, 3], np.float32)) for k in range(1000)]
 
-    shards = [len(rows) for rows, _ in features_module._gather(batches, network)]
+    shards = [len(rows) for rows, _ in gathered(1000)]
 
     assert sum(shards) == 1000
     assert shards[0] == 2  # 15 s, at 10 s a batch.
@@ -253,12 +263,22 @@ def test_shards_of_a_long_run_grow(network, monkeypatch):
     assert len(shards) < 120
 
 
+def test_shards_are_no_larger_than_what_may_be_held_in_memory(monkeypatch):
+    monkeypatch.setattr(features_module, "SHARD_BYTES", 10 * 16 * 16 * 3 * 4)
+
+    assert [rows for rows, _ in gathered(33)] == [
+        [*range(0, 11)], [*range(11, 22)], [*range(22, 33)]
+    ]  # fmt: skip
+    assert [len(rows) for rows, _ in gathered(4, numbers=4)] == [3, 3, 3, 2, 2, 1, 1, 1]
+    assert {n for _, n in gathered(4, numbers=4)} == {0, 1, 2, 3}
+
+
 def test_the_cache_says_what_it_holds(photos, network):
     import json
 
     compute(photos, network)
 
-    (key,) = features_module.cache_folder().glob("features/*/key.json")
+    (key,) = cache_folder().glob("features/*/key.json")
     described = json.loads(key.read_text())
     assert described["network"] == "small"
     assert described["weights"] == weights_digest(network)
@@ -274,3 +294,55 @@ def test_a_cache_that_cannot_be_written_changes_no_value(photos, network, monkey
     assert second.computed == 36
     np.testing.assert_array_equal(first.values, second.values)
     assert caplog.text.count("The cache cannot be written") == 1
+
+
+def test_without_a_cache_nothing_is_written_and_nothing_read(photos, network):
+    compute(photos, network)
+    before = sorted(cache_folder().rglob("*"))
+    kept = compute(photos, network, cache_bytes=0)
+
+    assert kept.computed == 36
+    assert sorted(cache_folder().rglob("*")) == before
+    shutil.rmtree(cache_folder())
+    np.testing.assert_array_equal(compute(photos, network, cache_bytes=0).values, kept.values)
+    assert not cache_folder().exists()
+
+
+@pytest.mark.parametrize(
+    ("engine", "kept"),
+    [(KERAS, "float32"), (FLOAT32, "float32"), (MIXED, "float16"), (BFLOAT16, "float16")],
+)
+def test_features_are_kept_as_exactly_as_the_engine_computes_them(photos, network, engine, kept):
+    features = compute(photos, network, engine=replace(keras_engine(network), name=engine))
+
+    assert features.store.row.base == kept
+    assert features.values.dtype == np.float32
+    exact = compute(photos, network).values
+    np.testing.assert_allclose(features.values, exact, rtol=2**-11 if kept == "float16" else 0)
+
+
+def test_many_features_are_mapped_as_they_are_kept(photos, network, monkeypatch):
+    small = compute(photos, network)
+    assert not isinstance(small.values, np.memmap)
+    for module in (features_module, store_module):
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 256)
+    rounding = replace(keras_engine(network), name=BFLOAT16)
+
+    large = compute(photos, network, engine=rounding)
+
+    assert isinstance(large.values, np.memmap)
+    assert large.values.dtype == np.float16
+    np.testing.assert_array_equal(large.values, small.values.astype(np.float16))
+
+
+def test_others_make_room_for_features_and_those_in_use_stay(photos, network):
+    compute(photos, make_network(seed=1))
+    compute(photos, make_network(seed=2))
+    used = [entry.path for entry in entries()]
+    size = entries()[0].bytes
+    write_images(photos, 1, first_seed=700)
+
+    compute(photos, make_network(seed=1), cache_bytes=2 * size)
+
+    assert [entry.path for entry in entries()] == [used[0]]
+    assert compute(photos, make_network(seed=1), cache_bytes=1).computed == 0, "it is in use"

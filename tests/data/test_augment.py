@@ -1,11 +1,14 @@
+import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import albumentations
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from toolkit.data import augment
 from toolkit.data.augment import POLICIES, Augmenter, choose_policy, make_augmenter
 from toolkit.errors import OptionError
 
@@ -135,6 +138,57 @@ def test_other_seeds_give_other_images():
 
     assert len({image.tobytes() for image in many}) > 85
     assert sum(np.array_equal(*pair) for pair in zip(many, next_epoch, strict=True)) < 10
+
+
+def test_any_whole_numbers_are_seeds():
+    images = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), np.uint8)
+    numbers = [0, 1, -1, 2**32, 2**63 - 1, -(2**63), 2**62, 3, 256, -256]
+    rows = np.array([[a, b, c] for a in numbers for b in numbers for c in numbers], np.int64)
+    augmenter = Augmenter("light")
+
+    drawn = augmenter(images.repeat(len(rows), 0), rows)
+
+    # About one in ten is left as it is, in some of the others nothing but the mirroring changes.
+    assert len({image.tobytes() for image in drawn}) > 0.8 * len(rows)
+    np.testing.assert_array_equal(drawn[-7:], augmenter(images.repeat(7, 0), rows[-7:]))
+    # A row may be of any length, and its place matters.
+    one, two, three = (augmenter(images, np.array([row])) for row in ([5], [5, 0], [0, 5]))
+    assert not np.array_equal(one, two) and not np.array_equal(two, three)
+
+
+def test_seeds_mean_the_same_in_every_type_that_holds_them():
+    images = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE, 3), np.uint8)
+    augmenter = Augmenter("light")
+
+    for kind in (np.int32, ">i8", np.uint8):
+        np.testing.assert_array_equal(
+            augmenter(images, seeds(9)), augmenter(images, seeds(9).astype(kind))
+        )
+
+
+def test_steps_that_draw_from_numpy_are_seeded_too(monkeypatch):
+    class Noisy(albumentations.ImageOnlyTransform):
+        def apply(self, img, **parameters):
+            return img + self.random_generator.integers(0, 50, img.shape, np.uint8)
+
+    compose = albumentations.Compose([Noisy(p=1), Noisy(p=1)])
+    monkeypatch.setattr(augment, "_make_light", lambda flip: compose)
+    images, augmenter = np.zeros([20, SIZE, SIZE, 3], np.uint8), Augmenter("light")
+    whole = augmenter(images, seeds(20))
+
+    assert len({image.tobytes() for image in whole}) == 20
+    assert (whole % 2).any()  # Two equal draws would add up to even numbers.
+    np.testing.assert_array_equal(whole[7:9], augmenter(images[7:9], seeds(20)[7:9]))
+
+
+def test_nobody_elses_randomness_is_touched():
+    random.seed(1)
+    np.random.seed(1)
+    before = random.getstate(), np.random.get_state()[1].tolist()
+
+    Augmenter("light")(arrow(5), seeds(5))
+
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
 def test_threads_do_not_disturb_each_other():

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import os
 from pathlib import Path
@@ -7,17 +8,21 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import as_plain_user, draw_image
-from toolkit.data.augment import make_augmenter
+from toolkit.classifier.store import ArrayStore
 from toolkit.data.batches import (
     decoding_problems,
     image_batches,
     labelled_batches,
+    labelled_rows,
     steps_per_epoch,
+    stored_batches,
     training_batches,
+    view_batches,
 )
-from toolkit.data.decode import make_decoder
-from toolkit.data.prepare import Preparation, make_preparer
+from toolkit.data.prepare import Preparation
+from toolkit.data.read import make_reader
 from toolkit.data.table import ImageTable
+from toolkit.data.views import Views, content_numbers
 
 COUNT = 11
 PREPARATION = Preparation(12, 16)
@@ -30,7 +35,7 @@ def make_table(root: Path, names: list) -> ImageTable:
         classes=[str(k) for k in range(n)],
         paths=np.array(names, object),
         labels=np.arange(n, dtype=np.int32),
-        digests=np.array([f"{k:032x}" for k in range(n)], object),
+        digests=np.array([hashlib.blake2b(bytes([k])).hexdigest()[:32] for k in range(n)], object),
         splits=np.array(["train"] * n, object),
     )
 
@@ -46,9 +51,9 @@ def table(tmp_path_factory) -> ImageTable:
 
 @pytest.fixture(scope="module")
 def prepared(table) -> np.ndarray:
-    """Each image, decoded and prepared on its own."""
-    decode, prepare = make_decoder(), make_preparer(PREPARATION)
-    return np.stack([prepare(decode(tf.io.read_file(file))) for file in table.files()])
+    """Each image, read on its own."""
+    read = make_reader(PREPARATION)
+    return np.stack([read(tf.io.read_file(file)) for file in table.files()])
 
 
 def together(batches) -> tuple[np.ndarray, np.ndarray]:
@@ -163,8 +168,7 @@ def train(table, epochs, augment="light", seed=3, batch_size=4):
         table,
         PREPARATION,
         batch_size,
-        augment=make_augmenter(augment),
-        seed=seed,
+        views=Views(augment, seed, 1),
         epochs=epochs,
     )
 
@@ -246,6 +250,114 @@ class TestTrainingBatches:
             images, labels = train(table, range(1), augment).element_spec
             assert images.shape.as_list() == [None, 12, 16, 3]
             assert labels.shape.as_list() == [None]
+
+
+@pytest.mark.parametrize("policy", ["none", "light"])
+def test_epoch_k_sees_view_k(table, prepared, policy):
+    views, steps = Views(policy, 3, 2), steps_per_epoch(COUNT, 4)
+    batches = list(training_batches(table, PREPARATION, 4, views=views, epochs=range(1, 4)))
+    for epoch in (1, 2, 3):
+        images, labels = together(batches[(epoch - 1) * steps : epoch * steps])
+        expected = views.draw(prepared[labels], content_numbers(table)[labels], epoch)
+        np.testing.assert_array_equal(images, expected)
+
+
+@pytest.mark.parametrize("policy", ["none", "light"])
+def test_all_views_of_an_image_come_one_after_another(table, prepared, policy):
+    views = Views(policy, 3, 3)
+    batches = list(view_batches(table, PREPARATION, 4, views, [2, 0]))
+
+    assert [(len(rows), int(number)) for rows, number, _ in batches] == [
+        (4, 2), (4, 0), (4, 2), (4, 0), (3, 2), (3, 0)
+    ]  # fmt: skip
+    for rows, number, images in batches:
+        expected = views.draw(prepared[rows], content_numbers(table)[rows], int(number))
+        np.testing.assert_array_equal(images, expected)
+    rows = [row for rows, number, _ in batches if number == 0 for row in rows]
+    assert rows == list(range(COUNT))
+
+
+def test_views_of_damaged_images_are_left_out(tmp_path):
+    names = ["whole.png", *_damaged(tmp_path), "whole.jpg"]
+    batches = view_batches(
+        make_table(tmp_path, names), PREPARATION, 4, Views("light", 0, 2), range(2)
+    )
+    assert [(rows.tolist(), int(number)) for rows, number, _ in batches] == [
+        ([0, len(names) - 1], 0),
+        ([0, len(names) - 1], 1),
+    ]
+
+
+def stored(folder: Path, table: ImageTable, values: np.ndarray, dtype: str = "float16"):
+    """Rows that are kept for a table's images."""
+    store = ArrayStore(folder, values.shape[1:], dtype)
+    shuffled = np.random.default_rng(0).permutation(len(table))
+    store.add(list(table.digests[shuffled]), values[shuffled])
+    return store.rows(list(table.digests))
+
+
+@pytest.fixture
+def views(table, tmp_path) -> list:
+    """Two views of each image, which tell view and row: (view, row) x 3."""
+    numbers = [np.stack([np.full(COUNT, v), np.arange(COUNT)], 1) for v in range(2)]
+    return [
+        stored(tmp_path / f"{v}", table, np.repeat(number[:, None], 3, 1))
+        for v, number in enumerate(numbers)
+    ]
+
+
+def test_stored_batches_have_the_order_and_the_labels_of_training_batches(table, views):
+    epochs, steps = range(1, 6), steps_per_epoch(COUNT, 4)
+    batches = list(stored_batches(views, table.labels, 4, seed=3, epochs=epochs))
+    expected = list(train(table, epochs, "none", seed=3))
+
+    assert len(batches) == len(expected) == 5 * steps
+    for step, ((values, labels), (_, same)) in enumerate(zip(batches, expected, strict=True)):
+        np.testing.assert_array_equal(labels, same)
+        assert labels.dtype == same.dtype
+        assert values.shape == (len(labels), 3, 2) and values.dtype == tf.float32
+        np.testing.assert_array_equal(values[:, 2, 1], labels)  # A row's label is its number.
+        view = (1 + step // steps) % 2
+        assert (np.asarray(values)[:, :, 0] == view).all(), "they come again in order"
+
+
+def test_augmentation_is_not_frozen_where_there_are_as_many_views_as_epochs(table, views):
+    batches = stored_batches(views, table.labels, COUNT, seed=3, epochs=range(2))
+    seen = [float(values[0, 0, 0]) for values, _ in batches]
+    assert seen == [0, 1]
+
+
+def test_later_epochs_of_stored_batches_are_the_tail_of_all(table, views):
+    def batches(epochs):
+        return stored_batches(views, table.labels, 4, seed=3, epochs=epochs)
+
+    whole = itertools.islice(batches(range(5)), 3 * steps_per_epoch(COUNT, 4), None)
+    for one, two in zip(together(whole), together(batches(range(3, 5))), strict=True):
+        np.testing.assert_array_equal(one, two)
+    first, second = together(batches(range(2))), together(batches(range(2)))
+    np.testing.assert_array_equal(first[0], second[0])
+
+
+def test_labelled_rows_are_in_order_every_time(table, tmp_path):
+    values = np.random.default_rng(0).normal(size=(COUNT, 2, 5)).astype(np.float32)
+    batches = labelled_rows(stored(tmp_path, table, values), table.labels, 4)
+
+    for _ in range(2):
+        rows, labels = together(batches)
+        np.testing.assert_array_equal(rows, values.astype(np.float16).astype(np.float32))
+        np.testing.assert_array_equal(labels, table.labels)
+        assert (rows.dtype, labels.dtype) == (np.float32, np.int32)
+    assert [len(labels) for _, labels in batches] == [4, 4, 3]
+
+
+def test_stored_shapes_are_known_to_keras(table, views):
+    for batches in (
+        stored_batches(views, table.labels, 4, seed=0, epochs=range(1)),
+        labelled_rows(views[0], table.labels, 4),
+    ):
+        values, labels = batches.element_spec
+        assert values.shape.as_list() == [None, 3, 2] and values.dtype == tf.float32
+        assert labels.shape.as_list() == [None] and labels.dtype == tf.int32
 
 
 @pytest.mark.parametrize(

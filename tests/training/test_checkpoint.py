@@ -139,23 +139,27 @@ def test_interrupted_again_and_again(whole, tmp_path):
     assert_same_run(whole, tmp_path, *run(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """What is there where a run is killed just before it writes file 1, 2, ...: folders."""
+    folder, copies = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("left")
+    save, found = checkpoint_module._save, []
+
+    def copy_and_save(*arguments):
+        found.append(shutil.copytree(folder, copies / str(len(found) + 1)))
+        save(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint_module, "_save", copy_and_save)
+        run(folder)
+    return found
+
+
 @pytest.mark.parametrize("number", range(1, 9))
-def test_killed_while_any_file_is_written(whole, tmp_path, monkeypatch, number):
-    save, count = checkpoint_module._save, 0
+def test_killed_while_any_file_is_written(whole, left, tmp_path, number):
+    folder = shutil.copytree(left[number - 1], tmp_path / "run")
 
-    def killed(path, *arguments):
-        nonlocal count
-        count += 1
-        if count == number:
-            raise KeyboardInterrupt
-        save(path, *arguments)
-
-    monkeypatch.setattr(checkpoint_module, "_save", killed)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path)
-    monkeypatch.undo()
-
-    assert_same_run(whole, tmp_path, *run(tmp_path))
+    assert_same_run(whole, folder, *run(folder))
 
 
 def test_a_best_whose_state_was_not_written_does_not_count(tmp_path, monkeypatch):
@@ -226,9 +230,8 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_state_is_said_and_training_starts_anew(whole, tmp_path, caplog, damage):
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, Interrupt(2))
+def test_a_damaged_state_is_said_and_training_starts_anew(whole, left, tmp_path, caplog, damage):
+    shutil.copytree(left[4], tmp_path, dirs_exist_ok=True)
     pattern, change = DAMAGE[damage]
     (path,) = tmp_path.glob(pattern)
     if change is None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import threadpoolctl
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
@@ -100,6 +101,53 @@ def test_features_may_be_mapped_from_disk(data, tmp_path):
 
     np.testing.assert_array_equal(one.kernel, two.kernel)
     assert type(one.kernel) is type(one.bias) is np.ndarray
+
+
+def test_float16_that_is_mapped_from_disk_gives_what_float32_in_memory_gives(data, tmp_path):
+    halves = []
+    for name, features in (("train", data[0]), ("validation", data[2])):
+        np.save(tmp_path / f"{name}.npy", features.astype(np.float16))
+        halves.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    rounded = [np.array(half, np.float32) for half in halves]
+
+    mapped = fit_probe(halves[0], data[1], halves[1], data[3], 4)
+
+    in_memory = fit_probe(rounded[0], data[1], rounded[1], data[3], 4)
+    np.testing.assert_array_equal(mapped.kernel, in_memory.kernel)
+    assert mapped.kernel.dtype == np.float32
+    assert mapped.losses == pytest.approx(in_memory.losses, rel=1e-6)
+    np.testing.assert_allclose(mapped.predict(halves[1]), in_memory.predict(rounded[1]), atol=1e-6)
+    exact = fit_probe(*data, 4)
+    np.testing.assert_allclose(mapped.predict(halves[1]), exact.predict(data[2]), atol=2e-2)
+
+
+def test_one_thread_where_there_are_few_rows_changes_no_result(data, monkeypatch):
+    limits = []
+    limit = probe_module.threadpool_limits
+
+    def spy(threads, api):
+        limits.append((threads, api))
+        return limit(threads, api)
+
+    monkeypatch.setattr(probe_module, "threadpool_limits", spy)
+    one = fit_probe(*data, 4)
+    monkeypatch.setattr(probe_module, "_MANY", len(data[0]))
+    many = fit_probe(*data, 4)
+
+    assert limits == [(1, "blas")] * len(STRENGTHS) + [(None, "blas")] * len(STRENGTHS)
+    assert one.strength == many.strength
+    np.testing.assert_allclose(one.predict(data[2]), many.predict(data[2]), atol=5e-3)
+    assert one.losses == pytest.approx(many.losses, rel=1e-3)
+
+
+def test_the_threads_are_as_before_when_a_probe_is_fitted(data):
+    def threads():
+        pools = threadpoolctl.threadpool_info()
+        return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
+
+    before = threads()
+    fit_probe(*data, 4)
+    assert threads() == before
 
 
 def test_the_strength_with_the_lowest_validation_loss_is_taken(data):

@@ -1,6 +1,7 @@
 """Random changes to training images that leave their class what it is, through albumentations."""
 
 import os
+import random
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -54,17 +55,17 @@ class Augmenter:
 
     def __call__(self, images: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """Changes uint8 [N, H, W, 3], each image as its row of `seeds`, int64 [N, S], decides."""
-        return np.stack([self._draw(*pair) for pair in zip(images, seeds, strict=True)])
+        rows = np.asarray(seeds, "<i8")  # In one order of bytes on every machine.
+        return np.stack([self._draw(*pair) for pair in zip(images, rows, strict=True)])
 
     def _draw(self, image: np.ndarray, seed: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "transform"):
             self._local.transform = _make_light(self._flip)
         transform = self._local.transform
-        steps = transform.transforms
-        # The whole's `set_random_seed` would give all steps one seed: they would draw alike.
-        numbers = np.random.SeedSequence(seed).generate_state(len(steps))
-        for step, number in zip(steps, numbers, strict=True):
-            step.set_random_seed(int(number))
+        # All steps draw from one stream, one after another. `set_random_seed` would give each a
+        # stream of its own, all alike, and costs more than some of the steps.
+        stream = random.Random(seed.tobytes())
+        transform.set_random_state(np.random.default_rng(stream.getrandbits(128)), stream)
         return transform(image=image)["image"]
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import make_decoder
-from toolkit.data.prepare import Preparation, make_preparer
+from toolkit.data.plain import make_plain_reader, plain_windows
+from toolkit.data.prepare import Preparation
+from toolkit.data.read import make_reader
 from toolkit.data.table import ImageTable, Problem
 from toolkit.data.views import Views, content_numbers
 
@@ -26,7 +28,9 @@ class StoredRows(Protocol):
 def image_batches(
     table: ImageTable, preparation: Preparation, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Streams a table's images in order, leaving out those that cannot be decoded.
+    """Streams a table's images, leaving out those that cannot be decoded.
+
+    Plain JPEGs come first, each kind in the table's order.
 
     Yields:
         Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255. The rows
@@ -60,10 +64,24 @@ def view_batches(
 
 
 def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
-    files, read = _files(table), _make_reader(preparation)
-    rows = tf.data.Dataset.range(len(table))
-    images = rows.map(lambda row: (row, read(files[row])), num_parallel_calls=tf.data.AUTOTUNE)
-    return images.ignore_errors().batch(batch_size)
+    """Batches of row numbers and images: the plain JPEGs, then the others."""
+    files, shapes = np.array(table.files(), object), table.plain_shapes
+    shapes = np.zeros([len(table), 2], np.int32) if shapes is None else shapes
+    plain, windows = plain_windows(shapes, preparation)
+    read, read_plain = _make_reader(preparation), make_plain_reader(preparation)
+
+    def rows(chosen: np.ndarray, *more: np.ndarray) -> tf.data.Dataset:
+        columns = np.flatnonzero(chosen), tf.constant(files[chosen], tf.string), *more
+        return tf.data.Dataset.from_tensor_slices(columns)
+
+    first = rows(plain, windows).map(
+        lambda row, file, window: (row, read_plain(tf.io.read_file(file), window)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    others = rows(~plain).map(
+        lambda row, file: (row, read(file)), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return first.concatenate(others).ignore_errors().batch(batch_size)
 
 
 def _files(table: ImageTable) -> tf.Tensor:
@@ -71,8 +89,8 @@ def _files(table: ImageTable) -> tf.Tensor:
 
 
 def _make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
-    decode, prepare = make_decoder(preparation.max_pixels), make_preparer(preparation)
-    return lambda file: prepare(decode(tf.io.read_file(file)))
+    read = make_reader(preparation)
+    return lambda file: read(tf.io.read_file(file))
 
 
 def labelled_batches(
@@ -226,14 +244,14 @@ def decoding_problems(
     Raises:
         RuntimeError: One can be decoded after all, so that something else went wrong.
     """
-    read = _make_reader(preparation)
+    decode = make_decoder(preparation.max_pixels)
     files = table.files()
-    return [Problem(table.paths[row], _decoding_error(read, files[row])) for row in rows]
+    return [Problem(table.paths[row], _decoding_error(decode, files[row])) for row in rows]
 
 
-def _decoding_error(read: Callable, file: bytes) -> str:
+def _decoding_error(decode: Callable, file: bytes) -> str:
     try:
-        read(tf.constant(file))
+        decode(tf.io.read_file(file))
     except tf.errors.InvalidArgumentError as error:
         return f"damaged, cut short or of a rare kind ({_decoders_words(error.message)})"
     except tf.errors.NotFoundError:

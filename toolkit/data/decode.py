@@ -4,8 +4,16 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from toolkit.data.exif import exif_orientation, turn
-from toolkit.data.header import declared_shape, first_bytes, is_jpeg, starts
+from toolkit.data.exif import turn
+from toolkit.data.header import (
+    ANIMATED_WEBP,
+    JPEG,
+    PALETTE_BMP,
+    PLAIN,
+    WEBP,
+    Header,
+    read_header,
+)
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded (100 megapixels: 300 MB of RGB)."""
@@ -17,8 +25,8 @@ JPEG_OPTIONS = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tensor]:
     """Makes the function that decodes one whole image.
 
-    What only wants an image of the network's size takes `toolkit.data.read.make_reader`, which
-    decodes no more than it needs.
+    Whoever only wants it in the network's size takes `toolkit.data.read.make_reader`, which decodes
+    no more than it needs.
 
     Args:
         max_pixels: Images of more pixels (height x width) raise `tf.errors.InvalidArgumentError`
@@ -36,74 +44,63 @@ def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tenso
     """
 
     def decode(data: tf.Tensor) -> tf.Tensor:
-        return tf.cond(
-            is_jpeg(data),
-            lambda: _decode_jpeg(data, max_pixels),
-            lambda: decode_other(data, max_pixels),
-        )
+        header = checked_header(data, max_pixels)
+        decoders = other_decoders(data)
+        decoders[JPEG] = lambda: tf.io.decode_jpeg(data, **JPEG_OPTIONS)
+        return turn(tf.switch_case(header.kind, decoders), header.orientation)
 
     return decode
 
 
-def jpeg_shape(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """(height, width) of a JPEG that is not too large: int32 [2], as it lies in the file."""
-    return _small(tf.image.extract_jpeg_shape(data)[:2], max_pixels)
+def checked_header(data: tf.Tensor, max_pixels: int) -> Header:
+    """The header of an image that may be decoded.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The format is not known, or there are too many pixels.
+    """
+    header = read_header(data)
+    shape = header.shape
+    pixels = tf.reduce_prod(tf.cast(shape, tf.float64))  # May be more than int64 holds.
+    known = _assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image")
+    message = "an image may have at most", max_pixels, "pixels; received (height, width):", shape
+    with tf.control_dependencies([known, _assert(pixels <= max_pixels, *message)]):
+        return header._replace(kind=tf.identity(header.kind), shape=tf.identity(shape))
 
 
-def _decode_jpeg(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    with tf.control_dependencies([jpeg_shape(data, max_pixels)]):
-        image = tf.io.decode_jpeg(data, **JPEG_OPTIONS)
-    return turn(image, exif_orientation(data))
+def other_decoders(data: tf.Tensor) -> dict[int, Callable[[], tf.Tensor]]:
+    """For each kind of image other than JPEG, what decodes it: to uint8 [H, W, 3]."""
+    return {
+        PLAIN: lambda: _decode_image(data, 3),
+        PALETTE_BMP: lambda: _decode_palette_bmp(data),
+        # Of a WebP image TensorFlow must choose the channels: it refuses to leave alpha out.
+        WEBP: lambda: _decode_image(data, 0)[..., :3],
+        # There, it would overrun its memory.
+        ANIMATED_WEBP: _refuse_animation,
+    }
 
 
-def decode_other(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Decodes whatever is no JPEG: uint8 [H, W, 3]."""
-    header = first_bytes(data)
-    shape = declared_shape(header)
-    known = tf.debugging.Assert(
-        tf.reduce_all(shape > 0), ["not a JPEG, PNG, BMP, GIF or WebP image"], name="format"
-    )
-    with tf.control_dependencies([known, _small(shape, max_pixels)]):
-        is_palette_bmp = starts(header, b"BM") & starts(header, b"\x08\x00", 28)
-        return tf.case(
-            [
-                (is_palette_bmp, lambda: _decode_palette_bmp(data)),
-                (starts(header, b"WEBP", 8), lambda: _decode_webp(data, header)),
-            ],
-            default=lambda: _decode_image(data),
-        )
-
-
-def _small(shape: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    small = tf.debugging.Assert(
-        tf.reduce_prod(tf.cast(shape, tf.int64)) <= max_pixels,
-        ["an image may have at most", max_pixels, "pixels; received (height, width):", shape],
-        name="size",
-    )
-    with tf.control_dependencies([small]):
-        return tf.identity(shape)
+def _decode_image(data: tf.Tensor, channels: int) -> tf.Tensor:
+    image = tf.io.decode_image(data, channels=channels, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, None])
 
 
 def _decode_palette_bmp(data: tf.Tensor) -> tf.Tensor:
     """Looks the pixels up in the palette behind the headers, which TensorFlow passes over."""
     places = tf.io.decode_bmp(data, channels=3)[..., 0]
-    size = tf.io.decode_raw(tf.strings.substr(data, 14, 4), tf.int32)[0]
-    start = 14 + tf.clip_by_value(size, 0, tf.strings.length(data) - 14)
-    palette = tf.strings.substr(data, start, 1024)
-    blue_green_red = tf.reshape(tf.io.decode_raw(palette, tf.uint8, fixed_length=1024), [256, 4])
-    return tf.gather(blue_green_red[:, 2::-1], tf.cast(places, tf.int32))
+    start = 14 + tf.squeeze(tf.io.decode_raw(tf.strings.substr(data, 14, 4), tf.int32), 0)
+    content = tf.io.decode_raw(tf.strings.substr(data, start, 1024), tf.uint8, fixed_length=1024)
+    palette = tf.gather(tf.reshape(content, [256, 4]), [2, 1, 0], axis=1)
+    return tf.gather(palette, tf.cast(places, tf.int32))
 
 
-def _decode_webp(data: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    # TensorFlow overruns its memory where it chooses the channels of an animation itself; of a
-    # still image it must choose them, as it refuses to leave alpha out.
-    still = ~starts(header, b"VP8X", 12) | (header[20] // 2 % 2 == 0)
-    check = tf.debugging.Assert(still, ["an animated WebP image; only still ones are read"])
-    with tf.control_dependencies([check]):
-        image = tf.io.decode_image(data, channels=0, expand_animations=False)
-    return tf.ensure_shape(image[..., :3], [None, None, 3])
+def _refuse_animation() -> tf.Tensor:
+    refusal = _assert(tf.constant(False), "an animated WebP image; only still ones are read")
+    with tf.control_dependencies([refusal]):
+        return tf.zeros([1, 1, 3], tf.uint8)
 
 
-def _decode_image(data: tf.Tensor) -> tf.Tensor:
-    image = tf.io.decode_image(data, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
+def _assert(condition: tf.Tensor, *message: object) -> tf.Operation | None:
+    if tf.executing_eagerly():
+        return tf.debugging.Assert(condition, message)
+    # The same, which in a graph would put a condition and two functions around each.
+    return tf.raw_ops.Assert(condition=condition, data=message)

@@ -1,14 +1,21 @@
 """The orientation out of a JPEG's EXIF segment, as TensorFlow operations."""
 
+import numpy as np
 import tensorflow as tf
 
-_HEAD_BYTES = 1 << 17  # EXIF is at most 64 kB; other segments may come before it.
+_HEAD_BYTES = 1 << 16
+"""Within these EXIF begins; another segment may come before it."""
+
+_SEGMENT_BYTES = 1 << 16
 _ORIENTATION_TAG = 0x0112
 _ENTRIES = 512
 """How many of a directory's entries are looked at; cameras write about ten."""
 
-# Whether rows and columns, as they lie in the file, run backwards; by orientation, 0 unused.
-_MIRRORED = [[0, 0], [0, 0], [0, 1], [1, 1], [1, 0], [0, 0], [1, 0], [1, 1], [0, 1]]
+# For each orientation, 0 unused: whether rows and columns are stored backwards, and whether an
+# upright image's rows are stored as columns.
+_MIRRORED = np.array([[0, 0], [0, 0], [0, 1], [1, 1], [1, 0], [0, 0], [1, 0], [1, 1], [0, 1]])
+_TRANSPOSED = np.arange(9) >= 5
+_START = np.array([0, 0])
 
 
 def exif_orientation(data: tf.Tensor) -> tf.Tensor:
@@ -24,52 +31,48 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
     # of memory. In an image's own data, the name cannot come behind a marker.
     before = tf.strings.regex_replace(head, r"(?s)Exif\x00\x00\C*", "", replace_global=False)
     start = tf.strings.length(before)
-
-    def read() -> tf.Tensor:
-        marker = tf.strings.substr(data, tf.maximum(start - 4, 0), 2)
-        found = _orientation_entry(tf.strings.substr(data, start + 6, _HEAD_BYTES))
-        return tf.where((marker == b"\xff\xe1") & (found >= 1) & (found <= 8), found, 1)
-
-    return tf.cond(start < tf.strings.length(head), read, lambda: 1)
+    size = tf.minimum(tf.strings.length(data), _HEAD_BYTES)
+    return tf.cond(start < size, lambda: _read_segment(data, start - 4), lambda: 1)
 
 
-def is_transposed(orientation: tf.Tensor) -> tf.Tensor:
-    """Whether an upright image's rows lie in the file as columns: bool."""
-    return orientation >= 5
+def _read_segment(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """The orientation in the segment whose marker is at a place, 1 if it has none.
+
+    All lies in words of two bytes: 0 marker, 1 length, 2 to 4 "Exif" and zeros, 5 byte order, 6 the
+    number 42, 7 and 8 the bytes from word 5 to the directory (of which the higher word is 0, as a
+    segment is no longer than 64 kB). The directory: a count, and entries of six words, tag, kind,
+    count (two), value (two).
+    """
+    segment = tf.strings.substr(data, start, _SEGMENT_BYTES)
+    big, little = (
+        tf.io.decode_raw(segment, tf.uint16, fixed_length=_SEGMENT_BYTES, little_endian=order)
+        for order in (False, True)
+    )
+    marker, order = tf.unstack(tf.gather(big, [0, 5]))
+    words = tf.cast(tf.where(order == int.from_bytes(b"II"), little, big), tf.int32)
+    directory = 5 + tf.reduce_sum(tf.gather(words, [7, 8])) // 2
+    entries = np.arange(_ENTRIES, dtype=np.int32)
+    places = directory + np.stack([0 * entries, 1 + 6 * entries, 5 + 6 * entries])
+    counts, tags, values = tf.unstack(tf.gather(words, tf.minimum(places, _SEGMENT_BYTES // 2 - 1)))
+    valid = (tags == _ORIENTATION_TAG) & (entries < counts) & (values <= 8) & (marker == 0xFFE1)
+    return tf.maximum(tf.reduce_max(tf.where(valid, values, 1)), 1)
+
+
+def stored_size(size: np.ndarray, orientation: tf.Tensor) -> tf.Tensor:
+    """An upright image's (height, width) as it is stored in the file: int64 [2]."""
+    if size[0] == size[1]:
+        return tf.constant(size)
+    return tf.gather(np.where(_TRANSPOSED[:, None], size[::-1], size), orientation)
 
 
 def mirrored_sides(orientation: tf.Tensor) -> tf.Tensor:
-    """Whether rows and columns lie in the file in reverse: int32 [2], 0 or 1."""
+    """Whether rows and columns are stored in reverse: int64 [2], 0 or 1."""
     return tf.gather(_MIRRORED, orientation)
 
 
 def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Makes an image upright: [H, W, 3] to [H, W, 3] or [W, H, 3]."""
-
-    def turned() -> tf.Tensor:
-        steps = 1 - 2 * mirrored_sides(orientation)
-        order = tf.where(is_transposed(orientation), [1, 0, 2], [0, 1, 2])
-        return tf.transpose(image[:: steps[0], :: steps[1]], order)
-
-    return tf.cond(orientation == 1, lambda: image, turned)
-
-
-def _orientation_entry(tiff: tf.Tensor) -> tf.Tensor:
-    """The orientation's value in the first directory of a TIFF structure, 0 where it has none."""
-    little = tf.strings.substr(tiff, 0, 2) == b"II"
-
-    def numbers(data: tf.Tensor, dtype: tf.DType, count: int) -> tf.Tensor:
-        orders = [
-            tf.io.decode_raw(data, dtype, fixed_length=count * dtype.size, little_endian=order)
-            for order in (True, False)
-        ]
-        return tf.cast(tf.where(little, *orders), tf.int32)
-
-    length = tf.strings.length(tiff)
-    first = numbers(tf.strings.substr(tiff, tf.minimum(4, length), 4), tf.int32, 1)[0]
-    place = tf.clip_by_value(first, 0, length)
-    directory = numbers(tf.strings.substr(tiff, place, length), tf.uint16, 1 + 6 * _ENTRIES)
-    count, entries = directory[0], tf.reshape(directory[1:], [_ENTRIES, 6])
-    tags, values = entries[:, 0], entries[:, 4]
-    found = (tags == _ORIENTATION_TAG) & (tf.range(_ENTRIES) < count)
-    return tf.reduce_max(tf.where(found, values, 0))
+    steps = tf.gather(1 - 2 * _MIRRORED, orientation)
+    mirrored = tf.strided_slice(image, _START, _START, steps, begin_mask=0b11, end_mask=0b11)
+    order = tf.gather(np.where(_TRANSPOSED[:, None], [1, 0, 2], [0, 1, 2]), orientation)
+    return tf.transpose(mirrored, order)  # Nothing is done to an upright one.

@@ -5,90 +5,109 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from toolkit.data.exif import exif_orientation
+
+PLAIN, PALETTE_BMP, WEBP, ANIMATED_WEBP, JPEG = range(5)
+"""Kinds of images that are each decoded in another way."""
+
 _BYTES = 32
+_ANY = 1 << 40
 
 
-class _Header(NamedTuple):
-    """Where a format's sizes stand.
+class Header(NamedTuple):
+    """What is known of an image before it is decoded.
 
     Attributes:
-        magic: Bytes by which the format is known.
-        at: Their place.
-        sides: First bytes of height and width.
-        size: Bytes of each.
-        order: "little", "big", or "signed": little, where minus stands for another order of rows.
-        shifts: Bits below height and width that belong to something else.
-        bits: Bits of each.
-        plus: What is to be added.
+        kind: One of the kinds above: int32.
+        shape: (height, width) as it is stored: int64 [2]; (0, 0) for an unknown format.
+        orientation: How it is to be turned, after EXIF: int32, 1 to 8.
     """
 
-    magic: bytes
-    at: int
+    kind: tf.Tensor
+    shape: tf.Tensor
+    orientation: tf.Tensor
+
+
+class _Format(NamedTuple):
+    """Where a format's header says what.
+
+    Attributes:
+        magic: Place and bytes by which it is known.
+        sides: Places of height and width.
+        size: Bytes of each.
+        kind: One of the kinds above.
+        big: Whether the first byte counts most.
+        modulus: A side is what remains of the number, when it is divided by this, ...
+        shift: ... a height after this many bits were dropped, ...
+        plus: ... and this is added.
+        signed: Whether a minus, for another order of the rows, is to be dropped.
+        special: Place, mask and value of bytes that make it the next kind.
+    """
+
+    magic: tuple[int, bytes]
     sides: tuple[int, int]
     size: int
-    order: str = "little"
-    shifts: tuple[int, int] = (0, 0)
-    bits: int = 32
+    kind: int = PLAIN
+    big: bool = False
+    modulus: int = _ANY
+    shift: int = 0
     plus: int = 0
+    signed: bool = False
+    special: tuple[int, int, int] = (0, 0, 1)
 
 
-_HEADERS = [
-    _Header(b"\x89PNG", 0, (20, 16), 4, "big"),
-    _Header(b"GIF8", 0, (8, 6), 2),
-    _Header(b"BM", 0, (22, 18), 4, "signed"),
-    _Header(b"VP8 ", 12, (28, 26), 2, bits=14),  # WebP in its three kinds.
-    _Header(b"VP8L", 12, (21, 21), 4, shifts=(14, 0), bits=14, plus=1),
-    _Header(b"VP8X", 12, (27, 24), 3, plus=1),
+_FORMATS = [
+    _Format((0, b"\x89PNG"), (20, 16), 4, big=True),
+    _Format((0, b"GIF8"), (8, 6), 2),
+    _Format((0, b"BM"), (22, 18), 4, signed=True, special=(28, 0xFF, 8)),
+    _Format((12, b"VP8 "), (28, 26), 2, WEBP, modulus=1 << 14),
+    _Format((12, b"VP8L"), (21, 21), 4, WEBP, modulus=1 << 14, shift=14, plus=1),
+    _Format((12, b"VP8X"), (27, 24), 3, WEBP, plus=1, special=(20, 2, 2)),
 ]
 
 
-def is_jpeg(data: tf.Tensor) -> tf.Tensor:
-    """Whether bytes, a scalar string, begin like a JPEG: bool."""
-    return tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff"
+def read_header(data: tf.Tensor) -> Header:
+    """What the first bytes of an image, a scalar string, say."""
+    is_jpeg = tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff"
+    return Header(*tf.cond(is_jpeg, lambda: _read_jpeg(data), lambda: _read_other(data)))
 
 
-def first_bytes(data: tf.Tensor) -> tf.Tensor:
-    """The first 32 bytes, with zeros behind shorter data: uint8 [32]."""
-    return tf.io.decode_raw(data, tf.uint8, fixed_length=_BYTES)
+def _read_jpeg(data: tf.Tensor) -> Header:
+    shape = tf.image.extract_jpeg_shape(data, tf.int64)[:2]
+    return Header(tf.constant(JPEG), shape, exif_orientation(data))
 
 
-def starts(header: tf.Tensor, magic: bytes, at: int = 0) -> tf.Tensor:
-    """Whether the bytes from a place on are these: bool."""
-    return tf.reduce_all(header[at : at + len(magic)] == list(magic))
+def _read_other(data: tf.Tensor) -> Header:
+    # One table for all formats takes fewer operations than a branch for each. Each costs time, also
+    # where a JPEG is read: when a graph with them is made ready, and when they are passed over.
+    header = tf.cast(tf.io.decode_raw(data, tf.uint8, fixed_length=_BYTES), tf.int64)
+    magic, special = tf.unstack(tf.reduce_sum(_MARKS * header, -1))
+    numbers = tf.reduce_sum(_SIDES * header, -1)
+    sides = tf.minimum(numbers, _SIGNS - numbers) // _SHIFTS % _MODULI + _PLUS
+    kinds = _KINDS + tf.cast(special & _MASKS == _SPECIALS, tf.int64)
+    known = tf.cast(magic == _MAGIC, tf.int64)
+    kind = tf.cast(tf.reduce_sum(kinds * known), tf.int32)
+    return Header(kind, tf.reduce_sum(sides * known, -1), tf.constant(1))
 
 
-def declared_shape(header: tf.Tensor) -> tf.Tensor:
-    """(height, width) as PNG, GIF, BMP and WebP declare them: int64 [2]; (0, 0) for another format.
-
-    Args:
-        header: `first_bytes` of the image.
-    """
-    magic, compared, weights = _tables()
-    known = tf.reduce_all(tf.where(compared, header, 0) == magic, -1)
-    values = tf.cast(header, tf.int64)
-    values = tf.concat([values, values - 256 * (values // 128)], 0)  # Also as signed bytes.
-    numbers = tf.abs(tf.reduce_sum(weights * values, -1))
-    shifts = np.array([[1 << shift for shift in h.shifts] for h in _HEADERS])
-    bits = np.array([[1 << h.bits] for h in _HEADERS])
-    shapes = numbers // shifts % bits + np.array([[h.plus] for h in _HEADERS])
-    return tf.reduce_sum(tf.where(known[:, None], shapes, 0), 0)
+def _weights(start: int, size: int, big: bool = False) -> np.ndarray:
+    """With what the first bytes are to be multiplied to sum up to a number: int64 [32]."""
+    powers = 256 ** np.arange(size)
+    return np.pad(powers[::-1] if big else powers, (start, _BYTES - start - size))
 
 
-def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Magic bytes uint8 and where they stand bool, both [formats, 32]; weights of the bytes.
-
-    The weights, int64 [formats, 2, 64], make height and width out of the bytes, taken first
-    without and then with a sign.
-    """
-    magic = np.zeros([len(_HEADERS), _BYTES], np.uint8)
-    compared = np.zeros(magic.shape, bool)
-    weights = np.zeros([len(_HEADERS), 2, 2 * _BYTES], np.int64)
-    for row, header in enumerate(_HEADERS):
-        place = slice(header.at, header.at + len(header.magic))
-        magic[row, place], compared[row, place] = list(header.magic), True
-        for side, start in enumerate(header.sides):
-            for byte in range(header.size):
-                power = header.size - 1 - byte if header.order == "big" else byte
-                signed = header.order == "signed" and byte == header.size - 1
-                weights[row, side, start + byte + _BYTES * signed] = 1 << 8 * power
-    return magic, compared, weights
+_MARKS = np.array(
+    [
+        [_weights(f.magic[0], len(f.magic[1])) for f in _FORMATS],
+        [_weights(f.special[0], 1) for f in _FORMATS],
+    ]
+)
+_MAGIC = np.array([int.from_bytes(f.magic[1], "little") for f in _FORMATS])
+_KINDS = np.array([f.kind for f in _FORMATS])
+_MASKS = np.array([f.special[1] for f in _FORMATS])
+_SPECIALS = np.array([f.special[2] for f in _FORMATS])
+_SIDES = np.array([[_weights(f.sides[i], f.size, f.big) for f in _FORMATS] for i in (0, 1)])
+_SIGNS = np.array([1 << 32 if f.signed else _ANY for f in _FORMATS])
+_SHIFTS = np.array([[1 << f.shift for f in _FORMATS], [1 for f in _FORMATS]])
+_MODULI = np.array([f.modulus for f in _FORMATS])
+_PLUS = np.array([f.plus for f in _FORMATS])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import MAX_PIXELS
@@ -25,6 +26,11 @@ class Preparation:
     version: int = 2
 
     @property
+    def size(self) -> np.ndarray:
+        """(height, width): int64 [2]."""
+        return np.array([self.height, self.width])
+
+    @property
     def key(self) -> str:
         """Names all that decides the prepared pixels."""
         return f"v{self.version}-center-area-{self.height}x{self.width}"
@@ -38,47 +44,48 @@ def make_preparer(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
         centred part with the network's aspect ratio, in which each pixel is the average of the
         area that it covers; interpolated bilinearly where the part is smaller than that.
     """
-    size = [preparation.height, preparation.width]
+    size = preparation.size
 
     def prepare(image: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(resize(center_crop(image, size), size), [*size, 3])
+        start, stop = center_window(tf.shape(image, tf.int64)[:2], size)
+        part = tf.strided_slice(image, start, stop, np.array([1, 1]))
+        return tf.ensure_shape(resize(part, size, times_larger(stop - start, size)), [*size, 3])
 
     return prepare
 
 
-def center_crop(image: tf.Tensor, size: list[int]) -> tf.Tensor:
-    """Cuts out the largest centred part with a size's aspect ratio: [H, W, 3] to [h, w, 3]."""
-    start, stop = center_window(tf.shape(image)[:2], size)
-    return tf.slice(image, tf.concat([start, [0]], 0), tf.concat([stop - start, [3]], 0))
-
-
 def center_window(
-    shape: tf.Tensor, size: tf.Tensor | list[int], mirrored: tf.Tensor | int = 0
+    shape: tf.Tensor, size: tf.Tensor | np.ndarray, mirrored: tf.Tensor | int = 0
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The largest centred part of an image with a size's aspect ratio.
+    """The largest centred part with an aspect ratio.
 
     Args:
-        shape: The image's (height, width): int32 [2].
-        size: (height, width) with the aspect ratio: int32 [2].
+        shape: An image's (height, width): int64 [2].
+        size: (height, width) with the aspect ratio: int64 [2].
         mirrored: Where it is 1, an odd pixel is left over at the top or left, not at the bottom
-            or right: int32 [2].
+            or right: int64 [2].
 
     Returns:
-        Its first row and column, and the first ones behind it: int32 [2] each, never empty.
+        Its first row and column, and those behind its last: int64 [2] each, at least 1 apart.
     """
-    sides, ratio = tf.cast(shape, tf.int64), tf.cast(size, tf.int64)
-    window = tf.maximum(tf.minimum(sides, tf.reverse(sides, [0]) * ratio // tf.reverse(ratio, [0])), 1)
-    window = tf.cast(window, tf.int32)
-    start = (shape - window + mirrored) // 2
-    return start, start + window
+    fitting = tf.reverse(shape, [0]) * size // tf.reverse(size, [0])
+    sides = tf.maximum(tf.minimum(shape, fitting), 1)
+    start = (shape - sides + mirrored) // 2
+    return start, start + sides
 
 
-def resize(image: tf.Tensor, size: tf.Tensor | list[int]) -> tf.Tensor:
-    """Resizes [H, W, 3] to float32 [height, width, 3], the aspect ratios being equal."""
+def times_larger(sides: tf.Tensor, size: tf.Tensor | np.ndarray) -> tf.Tensor:
+    """How many times (height, width) fits into a part's: int64, rounded down."""
+    return tf.reduce_min(sides // size)
+
+
+def resize(image: tf.Tensor, size: tf.Tensor | np.ndarray, times: tf.Tensor) -> tf.Tensor:
+    """Resizes [H, W, 3] of `times_larger` to float32 [height, width, 3], values 0 to 255."""
     pixels = tf.cast(image, tf.float32)  # Both are faster on it than on bytes.
-    shrunk = tf.cond(
-        tf.reduce_all(tf.shape(image)[:2] >= size),
+    size = tf.cast(size, tf.int32)
+    resized = tf.cond(
+        times > 0,
         lambda: tf.image.resize(pixels, size, "area"),
         lambda: tf.image.resize(pixels, size, "bilinear"),
     )
-    return tf.minimum(shrunk, 255.0)  # Weights may add up to a little more than 1.
+    return tf.minimum(resized, 255.0)  # An area's weights may add up to a little more than 1.

@@ -8,6 +8,7 @@ import stat
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,7 +22,16 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 CHUNK = 1024
 
+NOT_PLAIN = (0, 0)
+
 _File = io.BufferedReader | io.BytesIO
+
+
+class _Look(NamedTuple):
+    """What opening a file has told: its content's digest, and the table's `plain_shapes`."""
+
+    digest: str
+    plain_shape: tuple[int, int]
 
 
 def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
@@ -36,10 +46,10 @@ def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
         progress: Shows how far it is.
     """
 
-    def open_one(entry: tuple[str, str, str]) -> str | Problem:
-        return _digest(listing.root, entry[0], max_pixels)
+    def open_one(entry: tuple[str, str, str]) -> _Look | Problem:
+        return _look(listing.root, entry[0], max_pixels)
 
-    good, digests, problems = [], [], list(listing.problems)
+    good, looks, problems = [], [], list(listing.problems)
     with pillows_doubts_unheard():
         opened = progress(_parallel(open_one, listing.files), len(listing.files), "Reading images")
         for entry, result in zip(listing.files, opened, strict=True):
@@ -47,12 +57,12 @@ def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
                 problems.append(result)
             else:
                 good.append(entry)
-                digests.append(result)
-    return _table(listing, good, digests, problems)
+                looks.append(result)
+    return _table(listing, good, looks, problems)
 
 
 def _table(
-    listing: Listing, files: list[tuple[str, str, str]], digests: list[str], problems: list[Problem]
+    listing: Listing, files: list[tuple[str, str, str]], looks: list[_Look], problems: list[Problem]
 ) -> ImageTable:
     index = {name: label for label, name in enumerate(listing.classes)}
     return ImageTable(
@@ -60,10 +70,11 @@ def _table(
         classes=listing.classes,
         paths=np.array([path for path, _, _ in files], object),
         labels=np.array([index[name] for _, name, _ in files], np.int32),
-        digests=np.array(digests, object),
+        digests=np.array([look.digest for look in looks], object),
         splits=np.array([split for _, _, split in files], object),
         given=listing.splits,
         problems=problems,
+        plain_shapes=np.array([look.plain_shape for look in looks], np.int32).reshape(-1, 2),
     )
 
 
@@ -74,14 +85,16 @@ def _parallel(function: Callable, items: list) -> Iterator:
             yield from pool.map(function, items[start : start + CHUNK])
 
 
-def _digest(root: os.PathLike[str], path: str, max_pixels: int) -> str | Problem:
+def _look(root: os.PathLike[str], path: str, max_pixels: int) -> _Look | Problem:
     name = os.path.join(root, path)
     try:
         if _waits_for_ever(name):
             return Problem(path, "a pipe or device, not a file")
         with open(name, "rb") as file:
-            problem = _header_problem(file, max_pixels)
-            return Problem(path, problem) if problem else digest(file)
+            found = _read_header(file, max_pixels)
+            if isinstance(found, str):
+                return Problem(path, found)
+            return _Look(digest(file), found if _ends_like_a_jpeg(file) else NOT_PLAIN)
     except OSError as error:
         return Problem(path, error.strerror or str(error))
 
@@ -107,16 +120,19 @@ def pillows_doubts_unheard() -> Iterator[None]:
 
 def image_problem(data: bytes, max_pixels: int) -> str | None:
     """Why bytes are no image that can be used, as far as their header tells, or None."""
-    return _header_problem(io.BytesIO(data), max_pixels)
+    found = _read_header(io.BytesIO(data), max_pixels)
+    return found if isinstance(found, str) else None
 
 
-def _header_problem(file: _File, max_pixels: int) -> str | None:
+def _read_header(file: _File, max_pixels: int) -> str | tuple[int, int]:
+    """What is wrong with a file; otherwise (height, width) of a JPEG without EXIF, or (0, 0)."""
     if not file.read(1):
         return "empty file"
     try:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             animated_webp = image.format == "WEBP" and getattr(image, "is_animated", False)
+            is_plain = image.format == "JPEG" and "exif" not in image.info
     except UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
     except Image.DecompressionBombError:
@@ -127,4 +143,9 @@ def _header_problem(file: _File, max_pixels: int) -> str | None:
         return "an animated WebP image; only still ones are read"
     if width * height > max_pixels:
         return f"{width} x {height} pixels, more than --max-pixels {max_pixels:,}"
-    return None
+    return (height, width) if is_plain else NOT_PLAIN
+
+
+def _ends_like_a_jpeg(file: _File) -> bool:
+    file.seek(-2, os.SEEK_END)
+    return file.read(2) == b"\xff\xd9"

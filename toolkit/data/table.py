@@ -32,6 +32,8 @@ class ImageTable:
         splits: N names out of `SPLITS`, or "" where the source gives none.
         given: The splits that the source itself has folders for.
         problems: The files that were left out.
+        plain_shapes: int32 [N, 2], (height, width) of complete JPEGs that need no turning, (0, 0)
+            of all others; None where no file was looked into.
     """
 
     root: Path
@@ -42,13 +44,15 @@ class ImageTable:
     splits: np.ndarray
     given: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
+    plain_shapes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def rows(self, chosen: np.ndarray) -> "ImageTable":
         """The table of some of the rows, by index or mask."""
-        columns = ("paths", "labels", "digests", "splits")
+        columns = ["paths", "labels", "digests", "splits"]
+        columns += [] if self.plain_shapes is None else ["plain_shapes"]
         return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def split(self, name: str) -> "ImageTable":

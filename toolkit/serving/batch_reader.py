@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from toolkit.data.decode import make_decoder
-from toolkit.data.prepare import Preparation, make_preparer
+from toolkit.data.prepare import Preparation
+from toolkit.data.read import make_reader
 
 
 def make_batch_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -15,14 +15,14 @@ def make_batch_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tens
         A function from encoded images, string [N], to float32 [N, height, width, 3]. It raises
         `InvalidArgumentError` with the places in the batch of all that can't be decoded.
     """
-    decode, prepare = make_decoder(preparation.max_pixels), make_preparer(preparation)
+    read_image = make_reader(preparation)
     blank = tf.zeros([preparation.height, preparation.width, 3])
 
     def read(image_bytes: tf.Tensor) -> tf.Tensor:
         count = tf.size(image_bytes, tf.int64)
         images = tf.data.Dataset.from_tensor_slices(image_bytes).enumerate()
         images = images.map(
-            lambda place, data: (place, prepare(decode(data))), num_parallel_calls=tf.data.AUTOTUNE
+            lambda place, data: (place, read_image(data)), num_parallel_calls=tf.data.AUTOTUNE
         )
         # An image in front keeps the batch from being empty where none can be decoded.
         first = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), blank))

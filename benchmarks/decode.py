@@ -1,0 +1,108 @@
+"""Decode: photos from the disk to the network's size, against what others read them with.
+
+Each contestant gives all photos once in a round; the files are in the system's cache, and tf.data
+sets are built before. One round is not counted.
+
+- *toolkit*: `labelled_batches`, which reads as everything in the toolkit does: EXIF orientation,
+  centred square, resized with antialiasing, in batches of 32.
+- *image_dataset_from_directory*: Keras' function with its defaults (the whole photo, stretched,
+  without antialiasing, whatever EXIF says).
+- *Pillow*: open, convert, `ImageOps.fit` (centred square, bilinear with antialiasing), NumPy; in a
+  thread for each core.
+- *decoding alone*: `tf.io.read_file` and `tf.io.decode_jpeg` in tf.data, nothing resized: what no
+  reader on TensorFlow can beat.
+
+The second table is what comes once in each pass: building the data set and its first batch of one
+photo.
+"""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from benchmarks.folders import linked_folder, own_cache
+from benchmarks.images import describe, paths, read_table, thinned
+from benchmarks.measure import alternate, rate_of, seconds_of
+from benchmarks.outcome import Outcome, compare
+from benchmarks.settings import Settings
+from toolkit.data.batches import labelled_batches
+from toolkit.data.prepare import Preparation
+
+SIZE = 224
+BATCH_SIZE = 32
+IMAGES = 2000
+KERAS, TOOLKIT = "image_dataset_from_directory", "toolkit"
+
+
+def run(settings: Settings) -> Outcome:
+    """Measures images a second."""
+    size = settings.image_size or SIZE
+    with own_cache():
+        table = read_table(settings, IMAGES)
+        files, preparation = paths(table), Preparation(size, size)
+        with linked_folder(files) as folder, linked_folder(files[:1]) as single:
+            images = _keras_images(folder, size)
+            batches = labelled_batches(table, preparation, BATCH_SIZE)
+            decoded = _decoded(files)
+            contestants = {
+                KERAS: lambda: _take(images),
+                TOOLKIT: lambda: _take(batches),
+                "Pillow": lambda: _read_with_pillow(files, size),
+                "decoding alone": lambda: _take(decoded),
+            }
+            measures = {name: rate_of(each, len(table)) for name, each in contestants.items()}
+            rates = alternate(settings.repetitions, measures, warm_up=1, say=settings.say)
+            one = thinned(table, 1)
+            first = {
+                KERAS: seconds_of(lambda: _take(_keras_images(single, size))),
+                TOOLKIT: seconds_of(lambda: _take(labelled_batches(one, preparation, 1))),
+            }
+            built = alternate(settings.repetitions, first, warm_up=1, say=settings.say)
+        data = describe(table)
+    comparisons = [
+        compare("Throughput", "images/s", rates, KERAS),
+        compare("Building the data set", "s", built, KERAS),
+    ]
+    return Outcome(data, comparisons, notes=[f"To {size} x {size} pixels."])
+
+
+def _take(batches: Iterable) -> None:
+    for _ in batches:
+        pass
+
+
+def _keras_images(folder: Path, size: int) -> Iterable:
+    return keras.utils.image_dataset_from_directory(
+        folder,
+        labels=None,
+        image_size=(size, size),
+        batch_size=BATCH_SIZE,
+        shuffle=False,
+        verbose=False,
+    )
+
+
+def _decoded(files: list[Path]) -> Iterable:
+    names = tf.data.Dataset.from_tensor_slices([os.fsencode(file) for file in files])
+    images = names.map(
+        lambda name: tf.io.decode_jpeg(tf.io.read_file(name), channels=3),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    return images.prefetch(BATCH_SIZE)
+
+
+def _read_with_pillow(files: list[Path], size: int) -> None:
+    def read(file: Path) -> np.ndarray:
+        with Image.open(file) as image:
+            fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+        return np.asarray(fitted, np.float32)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(files), BATCH_SIZE):
+            np.stack(list(pool.map(read, files[start : start + BATCH_SIZE])))

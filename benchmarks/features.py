@@ -1,0 +1,97 @@
+"""Features: the toolkit's pass over photos against `model.predict` over Keras' own data set.
+
+The same network and weights, the same files, the same size.
+
+- *toolkit, cold*: `compute_features` with the engine "auto" and an empty cache in each round, from
+  the files to all features in memory: reading, decoding, cropping, resizing, network, writing.
+- *toolkit, warm*: the same call when all features are in the cache.
+- *model.predict*: `keras.utils.image_dataset_from_directory` with batches of 32, then
+  `model.predict` over it, after a first pass that traces it.
+- *network alone*: the toolkit's engine over the same images, prepared in memory. What the whole
+  pass takes beyond it is the input pipeline's share.
+
+To choose the engine comes before and is not in these figures: converting the network for OpenVINO
+and comparing it with Keras, once for each network. It has a table of its own.
+"""
+
+import keras
+import numpy as np
+
+from benchmarks.folders import linked_folder, own_cache
+from benchmarks.images import describe, paths, prepared_images, quiet, read_table
+from benchmarks.measure import alternate, rate_of, seconds_of
+from benchmarks.networks import frozen_network
+from benchmarks.outcome import Outcome, compare
+from benchmarks.settings import Settings
+from toolkit.classifier.engine import BATCH_SIZE, Engine
+from toolkit.classifier.features import compute_features
+from toolkit.data.table import ImageTable
+from toolkit.probing import FrozenNetwork
+
+COLD, WARM, PREDICT = "toolkit, cold", "toolkit, warm", "model.predict"
+ALONE = "network alone"
+IMAGES = 2000
+
+
+def run(settings: Settings) -> Outcome:
+    """Measures images a second, and what it takes to choose the engine."""
+    with own_cache():
+        table = read_table(settings, IMAGES)
+        frozen, _ = frozen_network(settings)
+        engine = frozen.engine("auto", table)
+        choosing = _measure_choosing(frozen, table, settings)
+        rates = _measure_passes(frozen, table, engine, settings)
+        data = describe(table)
+    share = [100 * (1 - c / a) for c, a in zip(rates[COLD], rates[ALONE], strict=True)]
+    comparisons = [
+        compare("Throughput", "images/s", rates, PREDICT),
+        compare("Input pipeline's share of the cold pass", "%", {COLD: share}),
+        compare("Choosing the engine", "s", choosing),
+    ]
+    notes = [f"Engine: {engine.name}, {engine.difference:.2g} from Keras (relative)."]
+    return Outcome(data, comparisons, notes=notes)
+
+
+def _measure_passes(
+    frozen: FrozenNetwork, table: ImageTable, engine: Engine, settings: Settings
+) -> dict[str, list[float]]:
+    height, width = frozen.preparation.height, frozen.preparation.width
+
+    def toolkit_pass() -> np.ndarray:
+        return compute_features(table, frozen.model, frozen.preparation, engine, quiet).values
+
+    def cold() -> float:
+        with own_cache():
+            return rate_of(toolkit_pass, len(table))()
+
+    prepared = prepared_images(table, frozen.preparation, BATCH_SIZE)
+    toolkit_pass()  # So that the cache is warm.
+    with linked_folder(paths(table)) as folder:
+        images = keras.utils.image_dataset_from_directory(
+            folder,
+            labels=None,
+            image_size=(height, width),
+            batch_size=BATCH_SIZE,
+            shuffle=False,
+            verbose=False,
+        )
+        contestants = {
+            PREDICT: rate_of(lambda: frozen.model.predict(images, verbose=0), len(table)),
+            COLD: cold,
+            WARM: rate_of(toolkit_pass, len(table)),
+            ALONE: rate_of(lambda: [engine(batch) for batch in prepared], len(table)),
+        }
+        return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)
+
+
+def _measure_choosing(
+    frozen: FrozenNetwork, table: ImageTable, settings: Settings
+) -> dict[str, list[float]]:
+    choose = seconds_of(lambda: frozen.engine("auto", table))
+
+    def cold() -> float:
+        with own_cache():
+            return choose()
+
+    contestants = {"network converted anew": cold, "converted network in the cache": choose}
+    return alternate(settings.repetitions, contestants, say=settings.say)

@@ -1,0 +1,125 @@
+"""Scaling: time and memory of the feature pass as the images become many.
+
+Real images are repeated until there are as many as asked for. Each copy has a few other bytes
+behind its end, so that its content digest differs, and its pixels don't. Each pass is a process of
+its own with an empty cache.
+
+- *toolkit*: reading all files once for their digests, `compute_features` with the engine "auto",
+  and all features as an array (mapped from the disk where they are many).
+- *model.predict*: `image_dataset_from_directory`, then `model.predict` over it.
+
+Time does not count the imports, the network, the tracing of `model.predict` and the choice of the
+engine (for its cost see `features`). Peak memory is that of the whole process (resident, with what
+it maps from files), so it includes the conversion of the network for the engine. What the pass
+added is its peak beyond what was held when it began.
+"""
+
+import contextlib
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.folders import own_cache, temporary_folder
+from benchmarks.images import describe, paths, read_table
+from benchmarks.measure import alternate
+from benchmarks.outcome import Comparison, Lines, Outcome
+from benchmarks.processes import python, record_in, run_process
+from benchmarks.settings import Settings
+from toolkit.errors import ToolkitError
+
+TOOLKIT, PREDICT = "toolkit", "model.predict"
+CONTESTANTS = {PREDICT: "keras", TOOLKIT: "toolkit"}
+IMAGE_SIZE = 64
+IMAGES = 2000
+SPARED_BYTES = 2 << 30
+
+Record = dict[str, Any]
+
+
+def run(settings: Settings) -> Outcome:
+    """Measures both for each number of images."""
+    pixels = settings.image_size or IMAGE_SIZE
+    settings = replace(settings, image_size=pixels)
+    records: dict[int, dict[str, list[Record]]] = {}
+    with own_cache():
+        table = read_table(settings, IMAGES)
+        data = "Repeated from " + describe(table)
+        for size in settings.sizes:
+            with repeated_images(paths(table), size) as folder:
+                measures = {name: _measure(folder, name, settings) for name in CONTESTANTS}
+                records[size] = alternate(settings.repetitions, measures, say=settings.say)
+                settings.say(f"{size:,} images: done")
+    comparisons = [
+        _comparison("Time of the pass", "s", records, lambda record: record["seconds"]),
+        _comparison("Throughput", "images/s", records, lambda r: r["images"] / r["seconds"]),
+        _comparison("Peak memory", "MiB", records, lambda record: record["peak"] / 2**20),
+        _comparison("Memory that the pass added", "MiB", records, lambda r: r["added"] / 2**20),
+    ]
+    lines = [_lines(comparisons[0], records, "xy"), _lines(comparisons[2], records, "x")]
+    return Outcome(data, comparisons, lines, [f"At {pixels} x {pixels} pixels."])
+
+
+@contextlib.contextmanager
+def repeated_images(files: list[Path], count: int) -> Iterator[Path]:
+    """A folder of as many images as asked for, out of a few; it goes at the end of the block."""
+    with temporary_folder() as folder:
+        _check_disk(files, count, folder)
+        for number, file in zip(range(count), itertools.cycle(files), strict=False):
+            changed = file.read_bytes() + b"toolkit-benchmark-%d" % number
+            (folder / f"{number:07}.jpg").write_bytes(changed)
+        yield folder
+
+
+def _check_disk(files: list[Path], count: int, folder: Path) -> None:
+    needed = count * sum(file.stat().st_size for file in files) // len(files)
+    free = shutil.disk_usage(folder).free
+    if needed > free - SPARED_BYTES:
+        raise ToolkitError(
+            f"{count:,} images take {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB free; "
+            "give smaller --sizes, or another TMPDIR."
+        )
+
+
+def _measure(folder: Path, name: str, settings: Settings) -> Callable[[], Record]:
+    command = python("benchmarks.feature_pass", CONTESTANTS[name], folder)
+
+    def measure() -> Record:
+        with own_cache():
+            lines = run_process([*command, *settings.network_options])
+        record = next(record for record in map(record_in, lines) if record)
+        settings.say(f"{name}: {record['seconds']:.1f} s, {record['peak'] / 2**20:.0f} MiB")
+        return record
+
+    return measure
+
+
+def _comparison(
+    title: str,
+    unit: str,
+    records: dict[int, dict[str, list[Record]]],
+    value: Callable[[Record], float],
+) -> Comparison:
+    rows = {
+        _row(name, size): [value(record) for record in measured[name]]
+        for size, measured in records.items()
+        for name in CONTESTANTS
+    }
+    references = {_row(TOOLKIT, size): _row(PREDICT, size) for size in records}
+    return Comparison(title, unit, rows, references, f"{PREDICT} of as many")
+
+
+def _row(name: str, size: int) -> str:
+    return f"{name}, {size:,} images"
+
+
+def _lines(comparison: Comparison, sizes: dict[int, Any], log: str) -> Lines:
+    medians = comparison.medians
+    lines = {
+        name: [(float(size), medians[_row(name, size)] or 0.0) for size in sizes]
+        for name in CONTESTANTS
+    }
+    label = f"{comparison.title.lower()} ({comparison.unit})"
+    return Lines(comparison.title, "images", label, lines, log)

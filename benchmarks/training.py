@@ -1,0 +1,39 @@
+"""Training steps as the main job makes them."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from toolkit import backbones
+from toolkit.backbones import LoadedBackbone
+from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
+from toolkit.options import FinetuneOptions
+from toolkit.training.optimizer import make_optimizer
+
+
+def make_classifier(
+    network: LoadedBackbone, classes: int, options: FinetuneOptions
+) -> tuple[keras.Model, list[keras.layers.Layer]]:
+    """A classifier whose top stages are trainable, and the layers of its frozen ones."""
+    width = network.model.output_shape[-1]
+    kernel, bias = np.zeros([width, classes], np.float32), np.zeros(classes, np.float32)
+    model = attach_head(network.model, kernel, bias, options.dropout, options.seed)
+    stages = backbones.stage_layers(network.model, network.backbone)
+    trained = freeze_below(model, stages, options.unfreeze)
+    return model, frozen_layers(stages, trained)
+
+
+def compile_model(model: keras.Model, options: FinetuneOptions, steps: int) -> None:
+    """Compiles a model that gives logits, as `toolkit.training.fine_tuning` does."""
+    model.compile(
+        optimizer=make_optimizer(model, options.learning_rate, options.weight_decay, steps),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,
+    )
+
+
+def fit(model: keras.Model, batches: Iterable, steps: int) -> None:
+    """Trains so many steps."""
+    model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)

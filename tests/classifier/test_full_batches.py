@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from toolkit.classifier.full_batches import in_full_batches
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+def test_every_batch_is_full_and_only_the_rows_that_came_are_given(count):
+    seen = []
+
+    def run(images):
+        seen.append(images)
+        return images.sum((1, 2)) + 1
+
+    images = np.arange(count * 6, dtype=np.float32).reshape(count, 2, 3)
+    values = in_full_batches(run, 4)(images)
+
+    np.testing.assert_array_equal(values, images.sum((1, 2)) + 1)
+    assert [batch.shape for batch in seen] == [(4, 2, 3)]
+    np.testing.assert_array_equal(seen[0][count:], 0)
+    assert seen[0].dtype == np.float32
+
+
+def test_a_full_batch_is_not_copied():
+    images = np.zeros([4, 2], np.float32)
+    assert in_full_batches(lambda batch: batch, 4)(images) is images

@@ -190,7 +190,7 @@ def test_a_disk_that_fills_while_features_and_bundle_are_written(
 ):
     cache, models = small_disk("cache", "64k"), small_disk("models", "24m")
     monkeypatch.setenv("TOOLKIT_CACHE", str(cache))
-    options = SMALL | {"epochs": 1, "unfreeze": 0}
+    options = SMALL | {"epochs": 0, "engine": "openvino-float32"}
     with pytest.raises(DiskFullError, match="while the bundle was written to") as caught:
         toolkit.finetune(images, models_dir=models, **options)
     assert str(models / "colours") in str(caught.value)
@@ -210,8 +210,6 @@ def test_a_disk_that_fills_while_features_and_bundle_are_written(
     result = toolkit.finetune(images, models_dir=models, resume=True, **options)
     assert os.listdir(model) == ["1"]
     assert result.run["features_computed"] == 60
-    assert result.run["views"] == 0
-    assert result.run["trained_on_images"] == "views take 0.0 GB, the disk has 0.0 GB"
     find_bundle(result.path)
 
 

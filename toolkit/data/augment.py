@@ -59,14 +59,27 @@ class Augmenter:
         return np.stack([self._draw(*pair) for pair in zip(images, rows, strict=True)])
 
     def _draw(self, image: np.ndarray, seed: np.ndarray) -> np.ndarray:
-        if not hasattr(self._local, "transform"):
-            self._local.transform = _make_light(self._flip)
-        transform = self._local.transform
-        # All steps draw from one stream, one after another. `set_random_seed` would give each a
-        # stream of its own, all alike, and costs more than some of the steps.
-        stream = random.Random(seed.tobytes())
-        transform.set_random_state(np.random.default_rng(stream.getrandbits(128)), stream)
-        return transform(image=image)["image"]
+        if not hasattr(self._local, "drawer"):
+            self._local.drawer = _Drawer(_make_light(self._flip))
+        return self._local.drawer(image, seed)
+
+
+class _Drawer:
+    """A transform whose steps all draw from one stream of numbers, which each image begins anew."""
+
+    def __init__(self, transform: "albumentations.Compose") -> None:
+        self._transform = transform
+        # What `set_random_seed` makes for each step and image takes as long as some of the steps,
+        # and would be the same for all steps. So these two are kept, and only their state is set.
+        self._stream, self._bits = random.Random(), np.random.PCG64(0)
+        self._state = self._bits.state
+        transform.set_random_state(np.random.Generator(self._bits), self._stream)
+
+    def __call__(self, image: np.ndarray, seed: np.ndarray) -> np.ndarray:
+        self._stream.seed(seed.tobytes())  # Through SHA-512.
+        self._state["state"]["state"] = self._stream.getrandbits(128)
+        self._bits.state = self._state
+        return self._transform(image=image)["image"]
 
 
 def make_augmenter(policy: str) -> Augmenter | None:

@@ -1,9 +1,10 @@
 """A bundle's network on the fastest engine: for many images, faster than the SavedModel itself."""
 
+import functools
 import hashlib
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,7 @@ class FastNetwork:
         self._fast = in_full_batches(run, BATCH_SIZE)
         self._network = served.signatures["network"]
         self._trusted: Run | None = None
-        encoded = tf.TensorSpec([None], tf.string)
-        self._read = tf.function(make_batch_reader(preparation), input_signature=[encoded])
+        self._read = _make_reader(preparation)
 
     def __call__(self, images: Sequence[bytes]) -> np.ndarray:
         """Probabilities float32 [N, K] of N encoded images, at most BATCH_SIZE.
@@ -68,6 +68,12 @@ class FastNetwork:
         message = "%s is not used: it differs from the SavedModel by %.2g, more than %g."
         log.warning(message, self._name, difference, LARGEST_DIFFERENCE[self._name])
         return self._exact
+
+
+@functools.cache
+def _make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
+    encoded = tf.TensorSpec([None], tf.string)
+    return tf.function(make_batch_reader(preparation), input_signature=[encoded])
 
 
 def _folder(bundle: Bundle) -> Path:

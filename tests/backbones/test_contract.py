@@ -47,25 +47,20 @@ def _installed(backbone):
     return name == backbone.constructor or name in _constructors()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _zeros_for_random_numbers():
-    """No test here looks at weights; a billion random numbers take half a minute."""
-    kinds = keras.initializers
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in (kinds.VarianceScaling, kinds.RandomNormal, kinds.TruncatedNormal):
-            patch.setattr(
-                kind, "__call__", lambda _, shape, dtype=None: keras.ops.zeros(shape, dtype)
-            )
-        yield
+def _without_weights():
+    """In it, networks are built without memory for their weights, in half the time."""
+    return keras.StatelessScope(initialize_variables=False)
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
-def loaded(request, _zeros_for_random_numbers):
-    """The network, for the smallest images that it takes."""
+def loaded(request):
+    """The network for the smallest images that it takes; no test here looks at its weights."""
     backbone = BACKBONES[request.param]
     if not _installed(backbone):
         pytest.skip(f"this Keras has no {backbone.constructor}")
-    yield load(request.param, weights="random", image_size=backbone.min_size)
+    with _without_weights():
+        loaded = load(request.param, weights="random", image_size=backbone.min_size)
+    yield loaded
     keras.backend.clear_session()
 
 
@@ -190,7 +185,7 @@ def test_weights_are_those_that_keras_asks_for(name, classification_layer, monke
     constructor = getattr(keras.applications, backbone.constructor.rpartition(".")[2])
     size = (backbone.input_size, backbone.input_size, 3)
 
-    with pytest.raises(_RequestedError) as request:
+    with pytest.raises(_RequestedError) as request, _without_weights():
         constructor(include_top=classification_layer, input_shape=size)
 
     file = backbone.weights_top if classification_layer else backbone.weights_notop

@@ -9,6 +9,9 @@ import numpy as np
 from toolkit.data.augment import make_augmenter
 from toolkit.data.table import ImageTable
 
+DRAWING = 1
+"""Raised when the policies or how they are drawn change, so that older cached views are not used."""
+
 Augment = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(uint8 [N, H, W, 3], int64 seeds [N, S]) to uint8 [N, H, W, 3]."""
 
@@ -42,7 +45,7 @@ class Views:
 
         if self.policy == "none":
             return {"augment": "none"}
-        version = f"albumentations {albumentations.__version__}"
+        version = f"v{DRAWING}, albumentations {albumentations.__version__}"
         return {"augment": f"{self.policy} {version}", "seed": self.seed, "view": number}
 
     def draw(self, images: np.ndarray, contents: np.ndarray, number: int) -> np.ndarray:

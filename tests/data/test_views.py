@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.data.augment import POLICIES
 from toolkit.data.table import ImageTable
-from toolkit.data.views import Views, content_numbers
+from toolkit.data.views import DRAWING, Views, content_numbers
 
 COUNT = 16
 
@@ -88,7 +88,7 @@ def test_without_augmentation_images_stay_as_they_are():
 def test_a_key_names_all_that_decides_a_draw(monkeypatch):
     key = Views("light", 3, 8).key(2)
     assert key == {
-        "augment": f"light albumentations {albumentations.__version__}",
+        "augment": f"light v{DRAWING}, albumentations {albumentations.__version__}",
         "seed": 3,
         "view": 2,
     }

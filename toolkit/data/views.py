@@ -10,7 +10,7 @@ from toolkit.data.augment import make_augmenter
 from toolkit.data.table import ImageTable
 
 DRAWING = 1
-"""Raised when the policies or how they are drawn change, so that older cached views are not used."""
+"""Raised when policies or their drawing change, so that older cached views are not used."""
 
 Augment = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(uint8 [N, H, W, 3], int64 seeds [N, S]) to uint8 [N, H, W, 3]."""

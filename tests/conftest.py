@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -79,6 +81,26 @@ def shared_folder() -> Iterator[Path]:
                 os.chmod(os.path.join(parent, name), 0o755)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a file system of a given name and size; once more, and it changes its size."""
+    mounted = set()
+
+    def mount(name, size):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        again = "remount," if folder in mounted else ""
+        command = ["mount", "-t", "tmpfs", "-o", f"{again}size={size}", "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a small file system needs the superuser")
+        mounted.add(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 @contextlib.contextmanager
 def as_plain_user() -> Iterator[None]:
     """Obeys the files' permissions also where root runs the tests, whom they don't bind."""
@@ -96,9 +118,10 @@ def as_plain_user() -> Iterator[None]:
 SMALL = {
     "backbone": "efficientnet-lite0",
     "image_size": 32,
+    "unfreeze": 2,
     "epochs": 3,
     "batch_size": 16,
-    "learning_rate": 1e-5,
+    "learning_rate": 3e-5,
     "seed": 7,
     "quiet": True,
 }
@@ -115,8 +138,6 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory, cache: Path
 
 def run_toolkit(*arguments: object, **options: object):
     """Runs the command line in a process of its own; returns the completed process."""
-    import subprocess
-
     command = [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)]
     options = {"cwd": ROOT, "capture_output": True, "text": True, **options}
     return subprocess.run(command, **options)

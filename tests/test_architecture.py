@@ -104,7 +104,8 @@ def test_recipes_use_no_tensorflow(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["toolkit", "toolkit.errors", "toolkit.backbones", "toolkit.serving.bundle"]
+    "module",
+    ["toolkit", "toolkit.errors", "toolkit.cache", "toolkit.backbones", "toolkit.serving.bundle"],
 )
 def test_light_modules_load_nothing_heavy(module):
     heavy = ("numpy", "keras", "tensorflow", "scipy", "PIL")

@@ -292,6 +292,22 @@ def test_training_reads_the_images_where_the_disk_has_no_room(table, said, monke
     assert next(iter(source.training(range(1))))[0].shape == (8, 16, 16, 3)
 
 
+def test_a_disk_that_fills_while_views_are_made(table, said, caplog, monkeypatch, small_disk):
+    cache = small_disk("cache", "28k")
+    monkeypatch.setenv("TOOLKIT_CACHE", str(cache))
+    monkeypatch.setattr(features_module, "SHARD_BYTES", 0)  # Each batch is written at once.
+    monkeypatch.setattr(features_module, "free_bytes", lambda folder: 1 << 40)
+
+    _, source = source_of(table)
+
+    reason = "the cache cannot be written"
+    assert (source.views, source.why) == (0, reason)
+    assert said == [f"Training reads the images: {reason}."]
+    assert caplog.text.count("The cache cannot be written (") == 1
+    assert [entry for entry in entries() if entry.kind == "views"] == [], "their room is free"
+    assert next(iter(source.training(range(1))))[0].shape == (8, 16, 16, 3)
+
+
 TRAINED, VALIDATED = 34, 10
 
 

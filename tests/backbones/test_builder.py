@@ -12,7 +12,7 @@ from toolkit.errors import OptionError, UnknownNameError
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _clear_session():
     yield
     keras.backend.clear_session()

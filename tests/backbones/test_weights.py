@@ -367,7 +367,7 @@ for home in None, sys.argv[1], "~/own":
     print(os.path.expanduser(os.path.join(config.keras_home(), "models")))
 """
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_HOME"}
-    environment["HOME"] = str(tmp_path)
+    environment |= {"HOME": str(tmp_path), "KERAS_BACKEND": "numpy"}  # Of all, it starts fastest.
     run = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "other")],
         capture_output=True,

@@ -111,7 +111,8 @@ def test_without_freezing_batch_statistics_would_change(network):
     for layer in model.layers:
         layer.trainable = True
     trained = logits_model(model)
-    trained.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trained.compile("sgd", loss, run_eagerly=True)
     norm = next(x for x in model.layers if isinstance(x, keras.layers.BatchNormalization))
     before, weights = np.array(norm.moving_mean), model.get_weights()
 

@@ -96,7 +96,8 @@ def finetune(
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
-        engine: What runs frozen networks: "keras", "openvino-float32", "openvino-bfloat16", or
+        engine: What runs frozen networks: "keras", "openvino-float32", "openvino-mixed",
+            "openvino-bfloat16", or
             "auto": the fastest on this machine that agrees with Keras.
         cache_size: The cache's limit, such as "20GB"; what was not used for longest goes first.
             0: no cache.

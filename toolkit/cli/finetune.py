@@ -127,7 +127,7 @@ class _Shares(click.ParamType):
     "--engine",
     default="auto",
     show_default=True,
-    metavar="auto|keras|openvino-float32|openvino-bfloat16",
+    metavar="auto|keras|openvino-float32|openvino-mixed|openvino-bfloat16",
     help="What runs frozen layers. auto: the fastest here that agrees with Keras.",
 )
 @click.option(

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import keras
 import numpy as np
 
+from benchmarks.images import KERAS_BATCH, keras_images
 from benchmarks.networks import frozen_network
 from benchmarks.settings import Settings
 from toolkit.classifier.features import compute_features
@@ -18,8 +18,6 @@ from toolkit.data.scan import scan
 from toolkit.data.sources import Listing
 from toolkit.probing import FrozenNetwork
 from toolkit.progress import Reporter
-
-BATCH_SIZE = 32
 
 
 @click.command()
@@ -41,7 +39,7 @@ def _toolkit_pass(frozen: FrozenNetwork, folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     listing = Listing(folder, [(name, "all", "") for name in names], ["all"])
     progress = Reporter(quiet=True).progress
-    some = Listing(folder, listing.files[:BATCH_SIZE], ["all"])
+    some = Listing(folder, listing.files[:KERAS_BATCH], ["all"])
     engine = frozen.engine("auto", scan(some, frozen.preparation.max_pixels, progress))
 
     def compute() -> int:
@@ -54,17 +52,11 @@ def _toolkit_pass(frozen: FrozenNetwork, folder: Path) -> None:
 
 def _keras_pass(frozen: FrozenNetwork, folder: Path) -> None:
     height, width = frozen.preparation.height, frozen.preparation.width
-    frozen.model.predict(np.zeros([BATCH_SIZE, height, width, 3], np.float32), verbose=0)  # Traces.
+    batch = np.zeros([KERAS_BATCH, height, width, 3], np.float32)
+    frozen.model.predict(batch, verbose=0)  # Traces.
 
     def compute() -> int:
-        images = keras.utils.image_dataset_from_directory(
-            folder,
-            labels=None,
-            image_size=(height, width),
-            batch_size=BATCH_SIZE,
-            shuffle=False,
-            verbose=False,
-        )
+        images = keras_images(folder, height, width)
         return len(frozen.model.predict(images, verbose=0))
 
     _measure(compute)

@@ -5,8 +5,8 @@ The same network and weights, the same files, the same size.
 - *toolkit, cold*: `compute_features` with the engine "auto" and an empty cache in each round, from
   the files to all features in memory: reading, decoding, cropping, resizing, network, writing.
 - *toolkit, warm*: the same call when all features are in the cache.
-- *model.predict*: `keras.utils.image_dataset_from_directory` with batches of 32, then
-  `model.predict` over it, after a first pass that traces it.
+- *model.predict*: `keras.utils.image_dataset_from_directory` with batches of 32 and `model.predict`
+  over it, from the files to all features in memory, after a first pass that traces the network.
 - *network alone*: the toolkit's engine over the same images, prepared in memory. What the whole
   pass takes beyond it is the input pipeline's share.
 
@@ -14,17 +14,16 @@ To choose the engine comes before and is not in these figures: converting the ne
 and comparing it with Keras, once for each network. It has a table of its own.
 """
 
-import keras
 import numpy as np
 
 from benchmarks.folders import linked_folder, own_cache
-from benchmarks.images import describe, paths, prepared_images, quiet, read_table
+from benchmarks.images import describe, keras_images, paths, prepared_images, quiet, read_table
 from benchmarks.measure import alternate, rate_of, seconds_of
 from benchmarks.networks import frozen_network
 from benchmarks.outcome import Outcome, compare
 from benchmarks.settings import Settings
-from toolkit.classifier.engine import BATCH_SIZE, Engine
-from toolkit.classifier.features import compute_features
+from toolkit.classifier.engine import Engine
+from toolkit.classifier.features import BATCH_SIZE, compute_features
 from toolkit.data.table import ImageTable
 from toolkit.probing import FrozenNetwork
 
@@ -67,16 +66,11 @@ def _measure_passes(
     prepared = prepared_images(table, frozen.preparation, BATCH_SIZE)
     toolkit_pass()  # So that the cache is warm.
     with linked_folder(paths(table)) as folder:
-        images = keras.utils.image_dataset_from_directory(
-            folder,
-            labels=None,
-            image_size=(height, width),
-            batch_size=BATCH_SIZE,
-            shuffle=False,
-            verbose=False,
-        )
         contestants = {
-            PREDICT: rate_of(lambda: frozen.model.predict(images, verbose=0), len(table)),
+            PREDICT: rate_of(
+                lambda: frozen.model.predict(keras_images(folder, height, width), verbose=0),
+                len(table),
+            ),
             COLD: cold,
             WARM: rate_of(toolkit_pass, len(table)),
             ALONE: rate_of(lambda: [engine(batch) for batch in prepared], len(table)),

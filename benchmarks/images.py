@@ -1,9 +1,10 @@
 """The images that a benchmark reads, with or without labels."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -16,6 +17,7 @@ from toolkit.data.sources import SAMPLES, Listing, list_source
 from toolkit.data.table import ImageTable
 from toolkit.progress import Reporter
 
+KERAS_BATCH = 32
 MAX_PIXELS = 100_000_000
 DESCRIBED_IMAGES = 200
 UNLABELLED = "unlabelled"
@@ -73,6 +75,18 @@ def describe(table: ImageTable) -> str:
 def prepared_images(table: ImageTable, preparation: Preparation, batch_size: int) -> list:
     """All images in memory, in batches: float32 [N, H, W, 3], values 0 to 255."""
     return [images for _, images in image_batches(table, preparation, batch_size)]
+
+
+def keras_images(folder: Path, height: int, width: int) -> Iterable:
+    """A folder's images as Keras reads them, with its function's defaults, in batches."""
+    return keras.utils.image_dataset_from_directory(
+        folder,
+        labels=None,
+        image_size=(height, width),
+        batch_size=KERAS_BATCH,
+        shuffle=False,
+        verbose=False,
+    )
 
 
 def _list(source: str) -> Listing:

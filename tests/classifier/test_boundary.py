@@ -6,7 +6,7 @@ import pytest
 
 from tests.networks import make_residual, pixels, stages_of, with_head
 from toolkit import backbones
-from toolkit.classifier.boundary import cut_below, cut_where_narrow
+from toolkit.classifier.boundary import cut_below, cuts_where_narrow
 from toolkit.classifier.model import HEAD, freeze_below, frozen_layers, logits_model
 
 STAGES = ("normalize", "stem", "block1", "block2", "pool")
@@ -207,16 +207,33 @@ def test_real_networks_are_cut_where_their_default_stages_begin(name, place):
     keras.backend.clear_session()
 
 
-def test_a_network_is_cut_at_the_first_tensor_smaller_than_an_image():
+def test_a_network_is_cut_where_it_is_narrower_than_before():
     network = make_residual()
 
-    cut = cut_where_narrow(network)
+    cuts = cuts_where_narrow(network, 9)
 
-    assert (cut.lower.name, cut.upper.name) == ("residual-fine", "residual-coarse")
-    assert cut.lower.layers[-1].name == "stem_conv"  # 8 x 8 x 8 of 16 x 16 x 3.
-    together = cut.upper.predict_on_batch(cut.lower.predict_on_batch(pixels(4)))
+    places = [cut.lower.layers[-1].name for cut in cuts]
+    assert places == ["stem_conv", "block1_add"]  # 16 x 16 x 3, then 8 x 8 x 8, then 4 x 4 x 8.
+    assert [cut.lower.name for cut in cuts] == ["residual-fine"] * 2
+    assert [cut.upper.name for cut in cuts] == ["residual-coarse"] * 2
     expected = network.predict_on_batch(pixels(4))
-    np.testing.assert_allclose(together, expected, rtol=1e-5, atol=1e-6)
+    for cut in cuts:
+        together = cut.upper.predict_on_batch(cut.lower.predict_on_batch(pixels(4)))
+        np.testing.assert_allclose(together, expected, rtol=1e-5, atol=1e-6)
+    assert len(cuts_where_narrow(network, 1)) == 1
+
+
+def test_layers_that_widen_an_image_are_not_cut_off_before_it_narrows_again():
+    inputs = keras.Input((16, 16, 3))
+    scaled = keras.layers.Rescaling(2.0, name="scaled")(inputs)
+    wide = keras.layers.Conv2D(8, 3, padding="same", name="wide")(scaled)
+    less = keras.layers.Conv2D(4, 1, name="less")(wide)  # Wider than an image, narrower than wide.
+    again = keras.layers.Conv2D(6, 1, name="again")(less)
+    small = keras.layers.MaxPooling2D(4, name="small")(again)
+    network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(small))
+
+    places = [cut.lower.layers[-1].name for cut in cuts_where_narrow(network, 9)]
+    assert places == ["less", "small"]
 
 
 def test_it_is_not_cut_inside_of_a_residual_block():
@@ -229,27 +246,28 @@ def test_it_is_not_cut_inside_of_a_residual_block():
     top = keras.layers.Conv2D(2, 1, name="top")(small)
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(top))
 
-    assert cut_where_narrow(network).lower.layers[-1].name == "small"
+    (cut,) = cuts_where_narrow(network, 1)
+    assert cut.lower.layers[-1].name == "small"
 
 
 def test_a_network_without_a_narrow_place_before_its_end_is_not_cut():
     inputs = keras.Input((16, 16, 3))
     wide = keras.layers.Conv2D(8, 3, padding="same")(inputs)
-    assert cut_where_narrow(keras.Model(inputs, keras.layers.Flatten()(wide))) is None
+    assert not cuts_where_narrow(keras.Model(inputs, keras.layers.Flatten()(wide)), 9)
     pooled = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(wide))
-    assert cut_where_narrow(pooled) is None
+    assert not cuts_where_narrow(pooled, 9)
 
 
 def test_a_network_can_be_cut_again_and_again():
     network = make_residual()
     expected = network.predict_on_batch(pixels(2))
     for _ in range(3):
-        narrow = cut_where_narrow(network)
+        (narrow,) = cuts_where_narrow(network, 1)
         model, cut = cut_for(network, 2)
     together = narrow.upper.predict_on_batch(narrow.lower.predict_on_batch(pixels(2)))
     np.testing.assert_allclose(together, expected, rtol=1e-5, atol=1e-6)
     upper = cut.upper.predict_on_batch(cut.lower.predict_on_batch(pixels(2)))
     np.testing.assert_allclose(upper, logits(model, pixels(2)), rtol=1e-5, atol=1e-5)
-    below = cut_where_narrow(cut.lower)
+    below = cuts_where_narrow(cut.lower, 1)[0]
     again = below.upper.predict_on_batch(below.lower.predict_on_batch(pixels(2)))
     np.testing.assert_allclose(again, cut.lower.predict_on_batch(pixels(2)), rtol=1e-5, atol=1e-6)

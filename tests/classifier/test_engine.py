@@ -12,11 +12,11 @@ from toolkit.classifier import engine as engine_module
 from toolkit.classifier import features as features_module
 from toolkit.classifier import openvino
 from toolkit.classifier.engine import (
-    BATCH_SIZE,
     BFLOAT16,
     ENGINES,
     FLOAT32,
     KERAS,
+    KERAS_BATCH,
     LARGEST_DIFFERENCE,
     MIXED,
     check_engine,
@@ -72,19 +72,19 @@ def real(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOOLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(engine_module, "LARGEST_DIFFERENCE", dict.fromkeys(LARGEST_DIFFERENCE, 9.0))
-        return {name: choose_engine(name, network, pixels(4, 32)) for name in ENGINES}
+        return {name: choose_engine(name, network, pixels(KERAS_BATCH, 32)) for name in ENGINES}
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_images_features_do_not_depend_on_what_else_is_in_the_batch(real, name):
-    engine, images = real[name], pixels(BATCH_SIZE, 32)
+    engine, images = real[name], pixels(KERAS_BATCH, 32)
     assert engine.name == name
     expected = engine(images)
-    assert expected.shape == (BATCH_SIZE, 1280) and expected.dtype == np.float32
+    assert expected.shape == (KERAS_BATCH, 1280) and expected.dtype == np.float32
 
     random = np.random.default_rng(0)
     for _ in range(3):
-        order = random.permutation(BATCH_SIZE)
+        order = random.permutation(KERAS_BATCH)
         np.testing.assert_array_equal(engine(images[order]), expected[order])
     for count in (1, 5, 31):
         np.testing.assert_array_equal(engine(images[:count]), expected[:count])
@@ -96,7 +96,7 @@ def test_an_images_features_do_not_depend_on_what_else_is_in_the_batch(real, nam
 
 
 def test_engines_are_as_exact_as_they_say(real):
-    images = pixels(BATCH_SIZE, 32, seed=1)
+    images = pixels(KERAS_BATCH, 32, seed=1)
     expected = real[KERAS](images)
     differences = {
         name: np.linalg.norm(engine(images) - expected) / np.linalg.norm(expected)
@@ -213,7 +213,8 @@ def test_an_engine_that_differs_too_much_from_keras_falls_back_with_a_message(
     for name, message in zip(refused, caplog.messages, strict=True):
         assert message.startswith(f"{name} is not used for residual: it differs from Keras by ")
         assert message.endswith(f", more than {LARGEST_DIFFERENCE[name]:g}.")
-    assert len(compiled) == 2 * (len(refused) + (taken != KERAS)), "each in its two parts"
+    tried = len(refused) + (MIXED in refused) + (taken != KERAS)
+    assert len(compiled) == 2 * tried, "each in its two parts, mixed cut at two places"
 
 
 def test_where_the_layers_of_high_resolution_bear_no_rounding_they_are_exact(
@@ -223,7 +224,7 @@ def test_where_the_layers_of_high_resolution_bear_no_rounding_they_are_exact(
 
     def compile_wrongly(convert, shape, precision, folder):
         run = compile_network(convert, shape, precision, folder)
-        wrong = precision == "bf16" and list(shape) == [BATCH_SIZE, *network.input_shape[1:]]
+        wrong = precision == "bf16" and list(shape) == list(network.input_shape[1:])
         return lambda images: run(images) * np.float32(2 if wrong else 1)
 
     monkeypatch.setattr(openvino, "compile_network", compile_wrongly)
@@ -231,6 +232,26 @@ def test_where_the_layers_of_high_resolution_bear_no_rounding_they_are_exact(
 
     assert engine.name == MIXED
     assert [message.split()[0] for message in caplog.messages] == [BFLOAT16]
+
+
+def test_where_rounding_from_the_first_narrow_place_is_too_much_it_begins_at_the_second(
+    network, bfloat16, monkeypatch, caplog
+):
+    compile_network = openvino.compile_network
+
+    def compile_wrongly(convert, shape, precision, folder):
+        run = compile_network(convert, shape, precision, folder)
+        wrong = precision == "bf16" and list(shape) != [4, 4, 8]
+        return lambda images: run(images) * np.float32(2 if wrong else 1)
+
+    first = choose_engine(MIXED, network, IMAGES, keep=False)
+    monkeypatch.setattr(openvino, "compile_network", compile_wrongly)
+    second = choose_engine(MIXED, network, IMAGES)
+
+    assert (first.name, second.name) == (MIXED, MIXED)
+    assert first.version == f"{openvino.version()} from 8x8x8"
+    assert second.version == f"{openvino.version()} from 4x4x8"
+    assert not caplog.messages
 
 
 def test_a_network_that_cannot_be_cut_is_run_in_one_precision(bfloat16, monkeypatch):

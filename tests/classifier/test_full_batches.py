@@ -4,7 +4,7 @@ import pytest
 from toolkit.classifier.full_batches import in_full_batches
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 4])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 10])
 def test_every_batch_is_full_and_only_the_rows_that_came_are_given(count):
     seen = []
 
@@ -16,8 +16,8 @@ def test_every_batch_is_full_and_only_the_rows_that_came_are_given(count):
     values = in_full_batches(run, 4)(images)
 
     np.testing.assert_array_equal(values, images.sum((1, 2)) + 1)
-    assert [batch.shape for batch in seen] == [(4, 2, 3)]
-    np.testing.assert_array_equal(seen[0][count:], 0)
+    assert [batch.shape for batch in seen] == [(4, 2, 3)] * max(1, -(-count // 4))
+    np.testing.assert_array_equal(np.concatenate(seen)[count:], 0)
     assert seen[0].dtype == np.float32
 
 

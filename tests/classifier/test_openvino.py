@@ -11,7 +11,7 @@ from tests.conftest import ROOT, as_plain_user
 from toolkit.classifier import openvino
 from toolkit.classifier.openvino import compile_network
 
-SHAPE = [4, 8]
+SHAPE = [openvino.BATCH_SIZE, 8]
 
 
 def make_model(seed: int = 0):
@@ -42,7 +42,7 @@ def never():
 
 
 def compiled(folder, convert=make_model, precision="f32"):
-    return compile_network(convert, SHAPE, precision, folder)
+    return compile_network(convert, SHAPE[1:], precision, folder)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("f32", 1e-5), ("bf16", 3e-2)])
@@ -51,7 +51,7 @@ def test_the_compiled_network_gives_the_networks_values(tmp_path, precision, tol
 
     values = run(images())
 
-    assert values.shape == (4, 3) and values.dtype == np.float32
+    assert values.shape == (openvino.BATCH_SIZE, 3) and values.dtype == np.float32
     np.testing.assert_allclose(values, expected(images()), atol=tolerance)
     first = values.copy()
     run(images(1))

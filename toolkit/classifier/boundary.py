@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import keras
 
@@ -61,20 +62,35 @@ def cut_below(
     return Cut(lower, upper)
 
 
-def cut_where_narrow(network: keras.Model) -> Cut | None:
-    """Cuts a network at the first tensor that all passes through and that is smaller than an image.
+def cuts_where_narrow(network: keras.Model, most: int) -> list[Cut]:
+    """Cuts a network at the first places that all passes through and that are narrower than before.
 
     Below are the layers of high resolution, few in number: rounding in them is seen by all others.
 
-    Returns:
-        None where there is no such tensor before the output.
+    Args:
+        network: Images to features.
+        most: So many cuts at most, from the input up.
     """
-    size = math.prod(network.input_shape[1:])
+    return [
+        Cut(
+            keras.Model(network.input, tensor, name=f"{network.name}-fine"),
+            keras.Model(tensor, network.output, name=f"{network.name}-coarse"),
+        )
+        for tensor in islice(_narrow_places(network), most)
+    ]
+
+
+def _narrow_places(network: keras.Model) -> Iterator[keras.KerasTensor]:
+    """The bottlenecks that are smaller than all before, once the first layers have widened it."""
+    image = math.prod(network.input_shape[1:])
+    smallest = 0
     for tensor in _bottlenecks(network):
-        if tensor is not network.outputs[0] and math.prod(tensor.shape[1:]) < size:
-            lower = keras.Model(network.input, tensor, name=f"{network.name}-fine")
-            return Cut(lower, keras.Model(tensor, network.output, name=f"{network.name}-coarse"))
-    return None
+        size = math.prod(tensor.shape[1:])
+        if not smallest and size != image:  # What only normalizes keeps the size.
+            smallest = max(size, image)
+        if size < smallest and tensor is not network.outputs[0]:
+            smallest = size
+            yield tensor
 
 
 def _bottlenecks(network: keras.Model) -> Iterator[keras.KerasTensor]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.cache import cached_folder
 from toolkit.classifier import openvino
-from toolkit.classifier.boundary import cut_where_narrow
+from toolkit.classifier.boundary import cuts_where_narrow
 from toolkit.classifier.full_batches import Run, in_full_batches
 from toolkit.classifier.identity import network_key
 from toolkit.errors import MissingPackageError, OptionError
@@ -30,7 +30,10 @@ ROUNDING = (MIXED, BFLOAT16)
 LARGEST_DIFFERENCE = {FLOAT32: 1e-3, MIXED: 0.03, BFLOAT16: 0.03}
 """From Keras' output, as a share of its Euclidean norm."""
 
-BATCH_SIZE = 32
+KERAS_BATCH = 32
+
+MOST_CUTS = 2
+"""Places that are tried for where mixed begins to round, from the input up."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,19 @@ class Engine:
         name: One of `ENGINES`.
         version: Of the library that computes; with the name, part of the key of its results.
         difference: From Keras on a few images, relative; 0 for Keras itself.
-        run: float32 [BATCH_SIZE, H, W, 3] to float32 [BATCH_SIZE, ...].
+        batch_size: Images that it takes at once.
+        run: float32 [batch_size, H, W, 3] to float32 [batch_size, ...].
     """
 
     name: str
     version: str
     difference: float
+    batch_size: int
     run: Run
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Runs float32 [N, H, W, 3], N at most BATCH_SIZE, always as a full batch."""
-        return in_full_batches(self.run, BATCH_SIZE)(images)
+        """Runs float32 [N, H, W, 3], always in full batches."""
+        return in_full_batches(self.run, self.batch_size)(images)
 
 
 def check_engine(name: str) -> None:
@@ -72,7 +77,7 @@ def check_engine(name: str) -> None:
 
 def keras_engine(network: keras.Model) -> Engine:
     """Keras itself, whose results are those of the model that is served."""
-    return Engine(KERAS, keras.__version__, 0.0, network.predict_on_batch)
+    return Engine(KERAS, keras.__version__, 0.0, KERAS_BATCH, network.predict_on_batch)
 
 
 def choose_engine(name: str, network: keras.Model, images: np.ndarray, keep: bool = True) -> Engine:
@@ -84,19 +89,17 @@ def choose_engine(name: str, network: keras.Model, images: np.ndarray, keep: boo
         name: One of `ENGINES`, or "auto": Keras on a GPU, otherwise OpenVINO where it is
             installed, in bfloat16 as far as the CPU has it and the network bears it.
         network: What it is to run.
-        images: A few real ones, float32 [N, H, W, 3], N at most BATCH_SIZE.
+        images: A few real ones, float32 [N, H, W, 3], at least one.
         keep: Whether the cache is used.
     """
     candidates = _candidates(name)
     if not candidates:
         return keras_engine(network)
-    cut = cut_where_narrow(network)
-    parts = [cut.lower, cut.upper] if cut else [network]
+    cuts = [[cut.lower, cut.upper] for cut in cuts_where_narrow(network, MOST_CUTS)]
     for candidate in candidates:
-        if candidate == MIXED and cut is None:
-            continue
-        engine = _openvino_engine(candidate, network, parts, images, keep)
-        if engine.difference <= LARGEST_DIFFERENCE[candidate]:
+        divisions = cuts if candidate == MIXED else cuts[:1] or [[network]]
+        engine = _first_that_agrees(candidate, network, divisions, images, keep)
+        if engine is not None:
             return engine
     return keras_engine(network)
 
@@ -114,12 +117,32 @@ def _candidates(name: str) -> list[str]:
     return fastest_first if openvino.has_bfloat16() else [FLOAT32]
 
 
-def _openvino_engine(
-    name: str, network: keras.Model, parts: list[keras.Model], images: np.ndarray, keep: bool
-) -> Engine:
+def _first_that_agrees(
+    name: str,
+    network: keras.Model,
+    divisions: list[list[keras.Model]],
+    images: np.ndarray,
+    keep: bool,
+) -> Engine | None:
+    """An engine whose difference from Keras is small, of those that run a network's parts."""
+    is_news = False
+    for parts in divisions:
+        engine = _openvino_engine(name, parts, keep)
+        difference, is_news = _difference_from_keras(engine, network, images, keep)
+        if difference <= LARGEST_DIFFERENCE[name]:
+            return replace(engine, difference=difference)
+    if is_news:
+        message = "%s is not used for %s: it differs from Keras by %.2g, more than %g."
+        log.warning(message, name, network.name, difference, LARGEST_DIFFERENCE[name])
+    return None
+
+
+def _openvino_engine(name: str, parts: list[keras.Model], keep: bool) -> Engine:
     runs = [_compile(part, name, place, keep) for place, part in enumerate(parts)]
-    engine = Engine(name, openvino.version(), 0.0, lambda batch: reduce(_call, runs, batch))
-    return replace(engine, difference=_checked_difference(engine, network, images, keep))
+    version = openvino.version()
+    if name == MIXED:
+        version += " from " + "x".join(map(str, parts[1].input_shape[1:]))
+    return Engine(name, version, 0.0, openvino.BATCH_SIZE, partial(reduce, _call, runs))
 
 
 def _call(value: np.ndarray, run: Run) -> np.ndarray:
@@ -130,27 +153,25 @@ def _compile(part: keras.Model, name: str, place: int, keep: bool) -> Run:
     rounds = name == BFLOAT16 or (name == MIXED and place > 0)
     return openvino.compile_network(
         partial(openvino.convert_network, part),
-        [BATCH_SIZE, *part.input_shape[1:]],
+        part.input_shape[1:],
         "bf16" if rounds else "f32",
         _folder(part) / "converted" if keep else None,
     )
 
 
-def _checked_difference(
+def _difference_from_keras(
     engine: Engine, network: keras.Model, images: np.ndarray, keep: bool
-) -> float:
-    """The engine's difference from Keras on images, measured once and kept."""
-    digest = hashlib.blake2b(images.tobytes(), digest_size=12).hexdigest()
+) -> tuple[float, bool]:
+    """The engine's difference from Keras on images, and whether it was not known before."""
+    digest = hashlib.blake2b(engine.version.encode() + images.tobytes(), digest_size=12).hexdigest()
     record = _folder(network) / f"difference-{engine.name}-{digest}.json" if keep else None
-    difference = _read(record) if record else None
-    if difference is None:
-        difference = _difference(engine(images), keras_engine(network)(images))
-        if record:
-            _write(record, difference)
-        if difference > (limit := LARGEST_DIFFERENCE[engine.name]):
-            message = "%s is not used for %s: it differs from Keras by %.2g, more than %g."
-            log.warning(message, engine.name, network.name, difference, limit)
-    return difference
+    known = _read(record) if record else None
+    if known is not None:
+        return known, False
+    difference = _difference(engine(images), keras_engine(network)(images))
+    if record:
+        _write(record, difference)
+    return difference, True
 
 
 def _difference(values: np.ndarray, expected: np.ndarray) -> float:

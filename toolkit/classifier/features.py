@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from toolkit.cache import cached_folder, free_bytes, make_room
-from toolkit.classifier.engine import BATCH_SIZE, ROUNDING, Engine
+from toolkit.classifier.engine import ROUNDING, Engine
 from toolkit.classifier.identity import network_key
 from toolkit.classifier.store import IN_MEMORY_BYTES, ArrayStore
 from toolkit.data.batches import decoding_problems, image_batches, view_batches
@@ -23,6 +23,7 @@ from toolkit.data.table import ImageTable, Problem
 from toolkit.data.views import Views
 from toolkit.progress import Progress
 
+BATCH_SIZE = 32
 SECONDS_BETWEEN_SHARDS = 15
 LOSABLE_SHARE = 0.05
 """Of a long run's work: later shards are larger, lest there be thousands of files."""

@@ -9,20 +9,26 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 def in_full_batches(run: Run, size: int) -> Run:
-    """Fills batches up to a size, and leaves out what the filling gives.
+    """Cuts images into batches of a size, fills the last, and leaves out what the filling gives.
 
     So an image's result does not depend on how many others come with it, and an engine that is
     compiled for one size is never compiled again.
 
     Args:
         run: Takes exactly `size` images.
-        size: The most that the returned function takes.
+        size: Of a batch.
     """
 
     def run_any(images: np.ndarray) -> np.ndarray:
-        missing = size - len(images)
-        if not missing:
+        if len(images) == size:
             return run(images)
-        return run(np.pad(images, [(0, missing)] + [(0, 0)] * (images.ndim - 1)))[: len(images)]
+        starts = range(0, max(len(images), 1), size)
+        parts = [run(_filled(images[start : start + size], size)) for start in starts]
+        return np.concatenate(parts)[: len(images)]
 
     return run_any
+
+
+def _filled(images: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(images)
+    return np.pad(images, [(0, missing)] + [(0, 0)] * (images.ndim - 1)) if missing else images

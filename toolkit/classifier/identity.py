@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import weakref
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ def network_key(network: keras.Model) -> dict[str, str]:
     """All of a network that decides what it computes, as a part of a cache's key."""
     return {
         "network": network.name,
-        "layers": _layers_digest(network),
+        "layers": _remembered_layers_digest(network),
         "weights": weights_digest(network),
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
@@ -27,6 +28,16 @@ def weights_digest(network: keras.Model) -> str:
         digest.update(f"{value.dtype}{value.shape}".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
+
+
+_layers_digests: "weakref.WeakKeyDictionary[keras.Model, str]" = weakref.WeakKeyDictionary()
+
+
+def _remembered_layers_digest(network: keras.Model) -> str:
+    # Unlike weights, layers stay; and to write them all down takes longer than to read the weights.
+    if network not in _layers_digests:
+        _layers_digests[network] = _layers_digest(network)
+    return _layers_digests[network]
 
 
 def _layers_digest(network: keras.Model) -> str:

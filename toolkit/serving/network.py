@@ -21,8 +21,6 @@ from toolkit.serving.engines import BFLOAT16, LARGEST_DIFFERENCE
 
 log = logging.getLogger("toolkit")
 
-BATCH_SIZE = 32
-
 
 class FastNetwork:
     """A bundle's network on OpenVINO, compared with its SavedModel on the first images.
@@ -35,17 +33,17 @@ class FastNetwork:
     """
 
     def __init__(self, name: str, bundle: Bundle, served: Any, preparation: Preparation) -> None:
-        shape = [BATCH_SIZE, preparation.height, preparation.width, 3]
+        shape = [preparation.height, preparation.width, 3]
         precision = "bf16" if name == BFLOAT16 else "f32"
         run = openvino.compile_network(lambda: _convert(served), shape, precision, _folder(bundle))
         self._name = name
-        self._fast = in_full_batches(run, BATCH_SIZE)
+        self._fast = in_full_batches(run, openvino.BATCH_SIZE)
         self._network = served.signatures["network"]
         self._trusted: Run | None = None
         self._read = _make_reader(preparation)
 
     def __call__(self, images: Sequence[bytes]) -> np.ndarray:
-        """Probabilities float32 [N, K] of N encoded images, at most BATCH_SIZE.
+        """Probabilities float32 [N, K] of N encoded images.
 
         Raises:
             tensorflow.errors.InvalidArgumentError: One cannot be decoded; it names the place.

@@ -14,8 +14,8 @@ from benchmarks.images import KERAS_BATCH, keras_images
 from benchmarks.networks import frozen_network
 from benchmarks.settings import Settings
 from toolkit.classifier.features import compute_features
+from toolkit.data.listing import ListedFile, Listing
 from toolkit.data.scan import scan
-from toolkit.data.sources import Listing
 from toolkit.probing import FrozenNetwork
 from toolkit.progress import Reporter
 
@@ -37,7 +37,7 @@ def main(
 
 def _toolkit_pass(frozen: FrozenNetwork, folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
-    listing = Listing(folder, [(name, "all", "") for name in names], ["all"])
+    listing = Listing(folder, [ListedFile(name, "all") for name in names], ["all"])
     progress = Reporter(quiet=True).progress
     some = Listing(folder, listing.files[:KERAS_BATCH], ["all"])
     engine = frozen.engine("auto", scan(some, frozen.preparation.max_pixels, progress))

@@ -11,9 +11,10 @@ from PIL import Image
 from benchmarks.settings import Settings
 from toolkit.data.batches import image_batches
 from toolkit.data.files import find_files
+from toolkit.data.listing import ListedFile, Listing
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
-from toolkit.data.sources import SAMPLES, Listing, list_source
+from toolkit.data.sources import SAMPLES, list_source
 from toolkit.data.table import ImageTable
 from toolkit.progress import Reporter
 
@@ -96,7 +97,8 @@ def _list(source: str) -> Listing:
     listing = list_source(root)
     if listing.files:
         return listing
-    files = [(os.path.relpath(file, root), UNLABELLED, "") for file in find_files([str(root)])]
+    paths = [os.path.relpath(file, root) for file in find_files([str(root)])]
+    files = [ListedFile(path, UNLABELLED) for path in paths]
     return Listing(root, files, [UNLABELLED])
 
 

@@ -10,6 +10,9 @@ from toolkit.options import FinetuneOptions, check_unfreeze, model_name
 
 GOOD = FinetuneOptions(
     data="images",
+    columns={},
+    root=None,
+    group_by=None,
     backbone="resnet50",
     weights="imagenet",
     image_size=None,
@@ -33,7 +36,7 @@ GOOD = FinetuneOptions(
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("split", (0.5, 0.5), "--split must be three positive shares"),
+        ("split", (0.5, 0.5), "--split must be auto, or three positive shares"),
         ("epochs", -1, "--epochs must be a whole number from 0 to 2,147,483,647. Received: -1"),
         ("epochs", 1.5, "--epochs must be a whole number from 0 to 2,147,483,647. Received: 1.5"),
         ("epochs", True, "--epochs must be a whole number"),

@@ -8,17 +8,20 @@ if TYPE_CHECKING:
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
+    from toolkit.splitting import SplitResult, split
 
 __all__ = [
     "Classifier",
     "Evaluation",
     "Prediction",
+    "SplitResult",
     "backbones",
     "cache",
     "evaluate",
     "finetune",
     "load",
     "predict",
+    "split",
 ]
 
 _MODULES = {
@@ -29,6 +32,8 @@ _MODULES = {
     "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",
+    "split": "toolkit.splitting",
+    "SplitResult": "toolkit.splitting",
 }
 
 

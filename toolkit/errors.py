@@ -39,9 +39,20 @@ class UnknownNameError(ToolkitError, LookupError):
 class NoSuchSourceError(ToolkitError, FileNotFoundError):
     """The data source does not exist or is no folder."""
 
-    def __init__(self, source: object) -> None:
+    def __init__(self, source: object, is_file: bool = False) -> None:
         super().__init__(
-            f"--data takes a folder of class folders, or sample:digits. There is no folder {source}"
+            "--data takes a folder of class folders, a manifest (.csv, .parquet), or "
+            f"sample:digits. There is no {'file' if is_file else 'folder'} {source}"
+        )
+
+
+class ManifestError(ToolkitError, ValueError):
+    """A manifest that cannot be used."""
+
+    def __init__(self, manifest: object, problem: str, mend: str = "mend that row") -> None:
+        super().__init__(
+            "A manifest has the columns path and label, and may have split and group. "
+            f"{manifest}: {problem}; {mend}."
         )
 
 
@@ -59,10 +70,13 @@ class NoClassesError(ToolkitError, ValueError):
 class TooFewImagesError(ToolkitError, ValueError):
     """A class that is too small to be split, or that a split leaves empty."""
 
-    def __init__(self, class_name: str, count: int, needed: int, problems: int = 0) -> None:
+    def __init__(
+        self, class_name: str, count: int, needed: int, problems: int = 0, grouped: bool = False
+    ) -> None:
         broken = f" ({problems} unreadable files were left out)" if problems else ""
+        what = "groups of readable images" if grouped else "different readable images"
         super().__init__(
-            f"Each class needs at least {needed} different readable images"
+            f"Each class needs at least {needed} {what}"
             f"{' (one each to train, validate and test)' if needed == 3 else ' to train on'}. "
             f"{class_name!r} has {count}{broken}; add images or remove the class."
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.data.manifest import is_manifest
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError
 
@@ -20,10 +21,13 @@ class FinetuneOptions:
     """What decides a run's result; `toolkit.finetune` explains each."""
 
     data: str
+    columns: dict[str, str]
+    root: str | None
+    group_by: str | None
     backbone: str
     weights: str
     image_size: int | tuple[int, int] | None
-    split: Sequence[float]
+    split: Sequence[float] | str
     unfreeze: int
     epochs: int
     batch_size: int
@@ -40,12 +44,12 @@ class FinetuneOptions:
 
     def __post_init__(self) -> None:
         check_fractions(self.split)
-        _check_whole("--epochs", self.epochs, 0)
-        _check_whole("--batch-size", self.batch_size, 1)
-        _check_whole("--patience", self.patience, 1)
-        _check_whole("--seed", self.seed, 0)
+        check_whole("--epochs", self.epochs, 0)
+        check_whole("--batch-size", self.batch_size, 1)
+        check_whole("--patience", self.patience, 1)
+        check_whole("--seed", self.seed, 0)
         if self.views is not None:
-            _check_whole("--views", self.views, 0)
+            check_whole("--views", self.views, 0)
         _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
@@ -54,13 +58,14 @@ class FinetuneOptions:
 
 def check_unfreeze(unfreeze: int, stages: list[str]) -> None:
     """Refuses a number of stages that the backbone has not got."""
-    _check_whole("--unfreeze", unfreeze, 0)
+    check_whole("--unfreeze", unfreeze, 0)
     if unfreeze > len(stages):
         rule = f"at most {len(stages)}, the backbone's stages ({', '.join(stages)})"
         raise OptionError("--unfreeze", rule, unfreeze)
 
 
-def _check_whole(name: str, value: int, low: int) -> None:
+def check_whole(name: str, value: int, low: int) -> None:
+    """Refuses what is no whole number, or too small or large."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST_NUMBER:
         raise OptionError(name, f"a whole number from {low} to {LARGEST_NUMBER:,}", value)
 
@@ -78,6 +83,7 @@ def model_name(name: str | None, data: str) -> str:
     """
     if name is None:
         last = data.partition(":")[2] or Path(data).expanduser().absolute().name
+        last = Path(last).stem if is_manifest(data) else last
         name = re.sub(r"[^\w.-]+", "-", last).strip("-.") or "classifier"
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise OptionError("--name", "letters, digits, '-', '_' and '.', as one folder's name", name)

@@ -35,10 +35,10 @@ def test_class_folders_are_listed_in_order_with_all_that_lies_inside_them(tmp_pa
 
     assert listing.classes == ["cat", "dog"]
     assert listing.files == [
-        ("cat/notes.txt", "cat", ""),
-        ("cat/2019/may/x.jpg", "cat", ""),
-        ("dog/a.jpg", "dog", ""),
-        ("dog/b.jpg", "dog", ""),
+        ("cat/notes.txt", "cat", "", ""),
+        ("cat/2019/may/x.jpg", "cat", "", ""),
+        ("dog/a.jpg", "dog", "", ""),
+        ("dog/b.jpg", "dog", "", ""),
     ]
     assert listing.root == tmp_path
     assert (listing.splits, listing.problems, listing.flips) == ((), [], True)
@@ -49,7 +49,7 @@ def test_hidden_files_and_folders_are_passed_over_without_a_word(tmp_path):
 
     listing = list_source(tmp_path)
 
-    assert listing.files == [("cat/a.jpg", "cat", "")]
+    assert listing.files == [("cat/a.jpg", "cat", "", "")]
     assert listing.classes == ["cat"]
     assert listing.problems == []
 
@@ -93,8 +93,8 @@ def test_split_folders_are_known_by_their_names_in_any_case(tmp_path, name, spli
 
     assert set(listing.splits) == {TRAIN, split}
     assert listing.classes == ["cat", "dog"]
-    assert (f"{name}/cat/c.jpg", "cat", split) in listing.files
-    assert ("Train/dog/b.jpg", "dog", TRAIN) in listing.files
+    assert (f"{name}/cat/c.jpg", "cat", split, "") in listing.files
+    assert ("Train/dog/b.jpg", "dog", TRAIN, "") in listing.files
 
 
 def test_train_alone_is_a_split_folder_but_not_among_other_classes(tmp_path):
@@ -131,9 +131,9 @@ def test_a_class_folder_may_be_a_link_and_a_link_inside_is_listed_to_be_reported
     (data / "dog" / "more").symlink_to(elsewhere)
 
     assert list_source(data).files == [
-        ("cat/x.jpg", "cat", ""),
-        ("dog/b.jpg", "dog", ""),
-        ("dog/more", "dog", ""),
+        ("cat/x.jpg", "cat", "", ""),
+        ("dog/b.jpg", "dog", "", ""),
+        ("dog/more", "dog", "", ""),
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_closed_folder_inside_a_class_is_listed_to_be_reported(shared_folder):
     with as_plain_user():
         listing = list_source(shared_folder)
 
-    assert listing.files == [("cat/a.jpg", "cat", ""), ("cat/closed", "cat", "")]
+    assert listing.files == [("cat/a.jpg", "cat", "", ""), ("cat/closed", "cat", "", "")]
 
 
 @pytest.mark.parametrize("closed", ["", "train"])
@@ -167,7 +167,7 @@ def test_no_such_folder_is_an_error_that_names_it(source, tmp_path, monkeypatch)
 
     assert isinstance(error.value, ToolkitError)
     assert source in str(error.value)
-    assert "folder of class folders, or sample:digits" in str(error.value)
+    assert "folder of class folders, a manifest (.csv, .parquet), or sample" in str(error.value)
 
 
 def test_a_home_folder_and_a_relative_one_are_found(tmp_path, monkeypatch):
@@ -192,7 +192,7 @@ class TestDigits:
         assert len(listing.files) == DIGITS_COUNT == 1797
         assert not listing.flips
         digits = load_digits()
-        for path, name, _ in listing.files[::100]:
+        for path, name, *_ in listing.files[::100]:
             row = int(Path(path).stem)
             with Image.open(listing.root / path) as image:
                 np.testing.assert_allclose(

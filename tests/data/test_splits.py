@@ -1,13 +1,14 @@
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
-from toolkit.data.splits import assign_splits, check_classes, check_fractions
+from toolkit.data.splits import assign_splits, check_classes, check_fractions, split_fractions
 from toolkit.data.table import SPLITS, TEST, TRAIN, VALIDATION, ImageTable, Problem
 from toolkit.errors import (
     EmptySplitError,
@@ -25,9 +26,12 @@ def _digest(name: object) -> str:
 
 
 def make_table(
-    contents: dict[str, list], splits: dict[str, str] | None = None, given: tuple = ()
+    contents: dict[str, list],
+    splits: dict[str, str] | None = None,
+    given: tuple = (),
+    group: Callable[[str], str] | None = None,
 ) -> ImageTable:
-    """A table out of each class's contents; `splits` is looked up by content."""
+    """A table out of each class's contents; `splits` is looked up by content, `group` asked."""
     rows = [(label, c) for label, name in enumerate(contents) for c in contents[name]]
     names = list(contents)
     return ImageTable(
@@ -38,6 +42,7 @@ def make_table(
         digests=np.array([_digest(c) for _, c in rows], object),
         splits=np.array([(splits or {}).get(c, "") for _, c in rows], object),
         given=given,
+        groups=None if group is None else np.array([group(c) for _, c in rows], object),
     )
 
 
@@ -297,3 +302,100 @@ class TestCheckClasses:
         table = make_table({"a": [1, 2, 3], "b": [4, 5, 6]}, dict.fromkeys(range(7), TRAIN))
         with pytest.raises(EmptySplitError, match="validation has none"):
             check_classes(dataclasses.replace(table, given=(TRAIN, VALIDATION)))
+
+
+def _person(content: str) -> str:
+    return content.split("-")[0]
+
+
+def _people(persons: int, photos: int = 12) -> ImageTable:
+    """Each person has photos in each of three classes."""
+    names = [f"p{k:03}" for k in range(persons)]
+    contents = {c: [f"{p}-{c}-{k}" for p in names for k in range(photos)] for c in "abc"}
+    return make_table(contents, group=_person)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_never_cross(seed):
+    table = assign_splits(_people(60), FRACTIONS, seed)
+
+    sides = {name: set(table.groups[table.splits == name]) for name in SPLITS}
+    assert not sides[TRAIN] & sides[VALIDATION] and not sides[TRAIN] & sides[TEST]
+    assert not sides[VALIDATION] & sides[TEST] and all(sides.values())
+    for name in SPLITS:
+        assert set(table.labels[table.splits == name]) == {0, 1, 2}
+
+
+def test_adding_images_to_groups_and_groups_moves_no_image():
+    before = _places(assign_splits(_people(60, 5), FRACTIONS, 0))
+    after = _places(assign_splits(_people(90, 12), FRACTIONS, 0))
+    assert {digest: after[digest] for digest in before} == before
+
+
+@pytest.mark.parametrize("persons", [3, 4, 5])
+def test_each_split_has_each_class_where_groups_are_few(persons):
+    for seed in range(20):
+        table = assign_splits(_people(persons), FRACTIONS, seed)
+        for name in SPLITS:
+            assert set(table.labels[table.splits == name]) == {0, 1, 2}
+
+
+def test_too_few_groups_are_refused_though_there_are_photos_enough():
+    with pytest.raises(TooFewImagesError, match=r"3 groups of readable images .* 'a' has 2;"):
+        check_classes(_people(2))
+    check_classes(_people(3))
+
+
+def test_shares_that_the_groups_do_not_allow_are_told(caplog):
+    contents = {c: [f"big-{c}-{k}" for k in range(500)] for c in "ab"}
+    for c in "ab":
+        contents[c] += [f"{person}-{c}" for person in ("x", "y", "z")]
+    assign_splits(make_table(contents, group=_person), FRACTIONS, 0)
+    assert caplog.messages[0].startswith("The groups are few, or of very different sizes: train ")
+    caplog.clear()
+    assign_splits(_people(400, 1), FRACTIONS, 0)
+    assert caplog.messages == []
+
+
+def test_what_a_source_leaves_open_joins_its_group_that_is_tested():
+    contents = {c: [f"p{k}-{c}-{i}" for k in range(9) for i in range(2)] for c in "ab"}
+    given = {f"p{k}-{c}-0": TEST for k in range(4) for c in "ab"}
+    table = assign_splits(make_table(contents, given, (TEST,), _person), FRACTIONS, 0)
+
+    tested = set(table.groups[table.splits == TEST])
+    assert tested == {f"p{k}" for k in range(4)}
+    assert not tested & set(table.groups[table.splits != TEST])
+
+
+def test_groups_that_a_source_itself_puts_on_two_sides_are_told(caplog):
+    contents = {c: [f"p{k}-{c}-{i}" for k in range(9) for i in range(3)] for c in "ab"}
+    split = {0: TRAIN, 1: VALIDATION, 2: TEST}
+    given = {c: split[int(c[-1])] for contents_ in contents.values() for c in contents_}
+    assign_splits(make_table(contents, given, SPLITS, _person), FRACTIONS, 0)
+    assert caplog.messages == [
+        f"18 images of the {name} split are, or others of their groups, also in the training split."
+        for name in (VALIDATION, TEST)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "held_out"),
+    [(0, 0.15), (300, 0.15), (10_000, 0.15), (100_000, 0.0387), (10**6, 0.01), (10**8, 0.01)],
+)
+def test_auto_holds_out_a_smaller_share_of_more_images(images, held_out):
+    shares = split_fractions("auto", images)
+    assert shares == pytest.approx((1 - 2 * held_out, held_out, held_out), abs=1e-4)
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_shares_that_are_given_stay():
+    assert split_fractions((0.5, 0.3, 0.2), 10**6) == (0.5, 0.3, 0.2)
+    check_fractions("auto")
+    with pytest.raises(OptionError, match=r"--split must be auto, or three .* 'half'"):
+        check_fractions("half")
+
+
+def test_auto_gives_what_its_shares_give():
+    table = _large(300)
+    auto, shares = (assign_splits(table, split, 0).splits for split in ("auto", FRACTIONS))
+    np.testing.assert_array_equal(auto, shares)

@@ -59,7 +59,7 @@ class Features:
         values = self.store.read(list(self.table.digests))
         return values if 2 * values.nbytes > IN_MEMORY_BYTES else values.astype(np.float32)
 
-    def with_splits(self, fractions: Sequence[float], seed: int) -> "Features":
+    def with_splits(self, fractions: Sequence[float] | str, seed: int) -> "Features":
         """The same features, with the table's images shared out."""
         return dataclasses.replace(self, table=assign_splits(self.table, fractions, seed))
 

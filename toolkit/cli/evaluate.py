@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.engine_option import engine_option
+from toolkit.cli.source_options import manifest_options
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -25,13 +28,8 @@ SHOWN_CLASSES = 50
     is_flag=True,
     help="Measure also on the images that the model was trained on or chosen by.",
 )
-@click.option(
-    "--engine",
-    default="auto",
-    show_default=True,
-    metavar="auto|tensorflow|openvino-float32|openvino-bfloat16",
-    help="What runs the network. auto: OpenVINO for a thousand images or more without a GPU.",
-)
+@manifest_options
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate(
@@ -39,6 +37,8 @@ def evaluate(
     data: str,
     output: str | None,
     include_seen: bool,
+    columns: str | None,
+    root: str | None,
     engine: str,
     as_json: bool,
     quiet: bool,
@@ -65,7 +65,14 @@ def evaluate(
     from toolkit.serving.evaluate import evaluate as run
 
     result = run(
-        bundle.path, data, output=folder, include_seen=include_seen, engine=engine, quiet=quiet
+        bundle.path,
+        data,
+        output=folder,
+        include_seen=include_seen,
+        columns=columns,
+        root=root,
+        engine=engine,
+        quiet=quiet,
     )
     if as_json:
         print(json.dumps(result.metrics))

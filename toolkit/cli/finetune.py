@@ -7,26 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.source_options import group_option, manifest_options, split_option
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from toolkit.result import FinetuneResult
-
-
-class _Shares(click.ParamType):
-    """Numbers with commas between."""
-
-    name = "shares"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"numbers with commas between, as 0.7,0.15,0.15. Received: {value}")
 
 
 @click.command()
@@ -34,8 +20,10 @@ class _Shares(click.ParamType):
     "--data",
     required=True,
     metavar="SOURCE",
-    help="A folder of class folders, a folder with train/, val/ and test/, or sample:digits.",
+    help="A folder of class folders, a folder with train/, val/ and test/, a manifest (.csv, "
+    ".parquet), or sample:digits.",
 )
+@manifest_options
 @click.option(
     "--backbone",
     default="efficientnet-lite0",
@@ -69,13 +57,8 @@ class _Shares(click.ParamType):
     metavar="PIXELS",
     help="Height and width of the network's input.  [default: the network's own]",
 )
-@click.option(
-    "--split",
-    type=_Shares(),
-    default=(0.7, 0.15, 0.15),
-    show_default="0.7,0.15,0.15",
-    help="Shares of train, validation and test, where the data has no such folders.",
-)
+@split_option
+@group_option
 @click.option(
     "--unfreeze",
     type=int,
@@ -165,6 +148,7 @@ def finetune(as_json: bool, **options: Any) -> None:
     Examples:
       toolkit finetune --data ./images
       toolkit finetune --data ./images --backbone resnet50 --unfreeze 2
+      toolkit finetune --data photos.csv --group-by patient
       toolkit finetune --data sample:digits --epochs 3 --json
     """
     from toolkit.cli.libraries import quiet_import

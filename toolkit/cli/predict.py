@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from toolkit.cli.engine_option import engine_option
+
 if TYPE_CHECKING:
     from toolkit.serving.loaded import Prediction
 
@@ -23,13 +25,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print: csv and json have a line for each image, as soon as it is known.",
 )
-@click.option(
-    "--engine",
-    default="auto",
-    show_default=True,
-    metavar="auto|tensorflow|openvino-float32|openvino-bfloat16",
-    help="What runs the network. auto: OpenVINO for a thousand images or more without a GPU.",
-)
+@engine_option
 @click.option(
     "--top", type=click.IntRange(1), default=1, show_default=True, help="Classes for each image."
 )

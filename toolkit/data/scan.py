@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from toolkit.data.sources import Listing
+from toolkit.data.listing import ListedFile, Listing
 from toolkit.data.table import ImageTable, Problem
 from toolkit.progress import Progress
 
@@ -46,8 +46,8 @@ def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
         progress: Shows how far it is.
     """
 
-    def open_one(entry: tuple[str, str, str]) -> _Look | Problem:
-        return _look(listing.root, entry[0], max_pixels)
+    def open_one(entry: ListedFile) -> _Look | Problem:
+        return _look(listing.root, entry.path, max_pixels)
 
     good, looks, problems = [], [], list(listing.problems)
     with pillows_doubts_unheard():
@@ -62,16 +62,17 @@ def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
 
 
 def _table(
-    listing: Listing, files: list[tuple[str, str, str]], looks: list[_Look], problems: list[Problem]
+    listing: Listing, files: list[ListedFile], looks: list[_Look], problems: list[Problem]
 ) -> ImageTable:
     index = {name: label for label, name in enumerate(listing.classes)}
     return ImageTable(
         root=listing.root,
         classes=listing.classes,
-        paths=np.array([path for path, _, _ in files], object),
-        labels=np.array([index[name] for _, name, _ in files], np.int32),
+        paths=np.array([file.path for file in files], object),
+        labels=np.array([index[file.class_name] for file in files], np.int32),
         digests=np.array([look.digest for look in looks], object),
-        splits=np.array([split for _, _, split in files], object),
+        splits=np.array([file.split for file in files], object),
+        groups=np.array([file.group for file in files], object),
         given=listing.splits,
         problems=problems,
         plain_shapes=np.array([look.plain_shape for look in looks], np.int32).reshape(-1, 2),

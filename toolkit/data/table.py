@@ -30,7 +30,8 @@ class ImageTable:
         labels: int32 [N], indices into `classes`.
         digests: N hexadecimal digests of the files' content.
         splits: N names out of `SPLITS`, or "" where the source gives none.
-        given: The splits that the source itself has folders for.
+        groups: N names; images of the same one stay on one side. "" is no group.
+        given: The splits that the source itself gives.
         problems: The files that were left out.
         plain_shapes: int32 [N, 2], (height, width) of complete JPEGs that need no turning, (0, 0)
             of all others; None where no file was looked into.
@@ -44,6 +45,7 @@ class ImageTable:
     splits: np.ndarray
     given: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
+    groups: np.ndarray | None = None
     plain_shapes: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class ImageTable:
     def rows(self, chosen: np.ndarray) -> "ImageTable":
         """The table of some of the rows, by index or mask."""
         columns = ["paths", "labels", "digests", "splits"]
-        columns += [] if self.plain_shapes is None else ["plain_shapes"]
+        columns += [name for name in ("groups", "plain_shapes") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def split(self, name: str) -> "ImageTable":

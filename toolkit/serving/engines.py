@@ -1,7 +1,6 @@
 """What can run a bundle's network, and which is used for how many images."""
 
-import importlib.util
-
+from toolkit.classifier import openvino
 from toolkit.errors import MissingPackageError, OptionError
 
 TENSORFLOW, FLOAT32, BFLOAT16 = "tensorflow", "openvino-float32", "openvino-bfloat16"
@@ -23,7 +22,7 @@ def check_engine(name: str) -> None:
     """
     if name not in ("auto", *ENGINES):
         raise OptionError("--engine", f"one of auto, {', '.join(ENGINES)}", name)
-    if name in LARGEST_DIFFERENCE and not _has_openvino():
+    if name in LARGEST_DIFFERENCE and not openvino.is_installed():
         raise MissingPackageError(f"--engine {name}", "openvino")
 
 
@@ -38,8 +37,4 @@ def choose_engine(name: str, images: int) -> str:
     import tensorflow as tf
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
-    return FLOAT32 if images >= MANY and not gpu and _has_openvino() else TENSORFLOW
-
-
-def _has_openvino() -> bool:
-    return importlib.util.find_spec("openvino") is not None
+    return FLOAT32 if images >= MANY and not gpu and openvino.is_installed() else TENSORFLOW

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def evaluate(
     *,
     output: str | os.PathLike[str] | None = None,
     include_seen: bool = False,
+    columns: Mapping[str, str] | str | None = None,
+    root: str | os.PathLike[str] | None = None,
     engine: str = "auto",
     quiet: bool = False,
 ) -> Evaluation:
@@ -63,6 +66,8 @@ def evaluate(
         output: A folder for `metrics.json`, `predictions.csv`, `confusion_matrix.png` and
             `mistakes.png`; by default nothing is written.
         include_seen: Measure on all images, also those of the training and validation splits.
+        columns: Other names of a manifest's columns, as {"label": "species"} or "label=species".
+        root: The folder that a manifest's paths are relative to, if it is not its own.
         engine: What runs the network, where `model` is a path; see `toolkit.Classifier`.
         quiet: Show no progress.
 
@@ -73,7 +78,7 @@ def evaluate(
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model, engine)
     reporter = Reporter(quiet)
-    listing = list_source(data)
+    listing = list_source(data, columns, root)
     unknown = [name for name in listing.classes if name not in classifier.classes]
     if unknown:
         raise UnknownClassesError(unknown, classifier.classes)

@@ -12,6 +12,7 @@ from tests.networks import make_residual
 from tests.test_options import GOOD
 from toolkit import probing
 from toolkit.cache import cache_folder
+from toolkit.classifier import openvino
 from toolkit.classifier.engine import BFLOAT16, FLOAT32, KERAS, Engine, keras_engine
 from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
@@ -64,9 +65,9 @@ def test_the_engine_is_compared_with_keras_on_real_images_of_all_the_data(
 ):
     asked = []
 
-    def choose(name, network, images, keep):
+    def choose(name, network, sample, keep):
         asked.append((name, network, keep))
-        monkeypatch.setattr(probing, "seen", images, raising=False)
+        monkeypatch.setattr(probing, "seen", sample.read(), raising=False)
         return keras_engine(network)
 
     monkeypatch.setattr(probing, "choose_engine", choose)
@@ -91,7 +92,7 @@ def test_added_images_hardly_change_what_the_engine_is_compared_on(
 ):
     seen = []
     monkeypatch.setattr(
-        probing, "choose_engine", lambda name, network, images, keep: seen.append(images)
+        probing, "choose_engine", lambda name, network, sample, keep: seen.append(sample.read())
     )
     folder = shutil.copytree(photos, tmp_path / "photos")
     frozen.engine("auto", scanned(folder))
@@ -109,7 +110,7 @@ def test_damaged_images_are_not_what_the_engine_is_compared_on(frozen, tmp_path,
         path.write_bytes(path.read_bytes()[:-400])
     seen = []
     monkeypatch.setattr(
-        probing, "choose_engine", lambda name, network, images, keep: seen.append(images)
+        probing, "choose_engine", lambda name, network, sample, keep: seen.append(sample.read())
     )
     frozen.engine("auto", scanned(folder))
     assert seen[0].shape == (16, 16, 16, 3)
@@ -163,8 +164,11 @@ def test_validation_metrics_are_of_exact_features_whatever_the_probe_is_fitted_o
     assert probed.engine is engine and said == []
     assert probed.features.store.row.base == np.float16
     validation = features.split(VALIDATION)
-    exact = frozen.features(validation.table, keras_engine(frozen.model))
+    exact_engine = frozen.engine(FLOAT32, features.table)
+    exact = frozen.features(validation.table, exact_engine)
     assert exact.computed == 0, "it was computed to measure the probe"
+    by_keras = frozen.features(validation.table, keras_engine(frozen.model))
+    np.testing.assert_allclose(exact.values, by_keras.values, rtol=1e-4, atol=1e-5)
     labels, classes = validation.table.labels, features.table.classes
     assert probed.metrics == measure(labels, probed.probe.predict(exact.values), classes)
     assert (
@@ -185,7 +189,7 @@ def test_where_rounding_changes_the_probe_features_are_computed_again_in_float32
 
     chosen = []
 
-    def choose(name, network, images, keep):
+    def choose(name, network, sample, keep):
         chosen.append(name)
         return named(frozen, name)
 
@@ -194,7 +198,7 @@ def test_where_rounding_changes_the_probe_features_are_computed_again_in_float32
 
     probed = fit_on_features(frozen, features, named(frozen, BFLOAT16, shuffle))
 
-    assert chosen == [FLOAT32]
+    assert chosen == [FLOAT32, FLOAT32], "to measure, and then for all"
     assert probed.engine.name == FLOAT32
     assert probed.features.store.row.base == np.float32
     assert list(probed.features.table.splits) == list(features.table.splits)
@@ -233,12 +237,31 @@ def test_a_change_of_accuracy_counts_that_is_more_than_chance(images, lost, won,
 @pytest.mark.parametrize(("name", "again"), [(KERAS, False), (FLOAT32, False), (BFLOAT16, True)])
 def test_exact_features_are_computed_only_where_the_engine_rounds(frozen, photos, name, again):
     engine = named(frozen, name)
-    features = compute_split_features(frozen, scanned(photos), engine).split("test")
-    exact = frozen.exact(features, engine, "Testing")
+    table = scanned(photos)
+    features = compute_split_features(frozen, table, engine).split("test")
+    exact = frozen.exact(features, engine, table, "Testing")
     assert (exact is not features) == again
     if again:
         assert exact.computed == len(features.table)
         assert exact.store.row.base == np.float32
+
+
+def test_what_was_compared_before_is_neither_read_nor_made_ready_again(frozen, photos, monkeypatch):
+    table = scanned(photos)
+    engine = frozen.engine(FLOAT32, table)
+    computed = compute_split_features(frozen, table, engine)
+
+    def refuse(*arguments):
+        raise AssertionError("it is done again")
+
+    monkeypatch.setattr(probing, "image_batches", refuse)
+    monkeypatch.setattr(openvino, "compile_network", refuse)
+    again = frozen.engine(FLOAT32, scanned(photos))
+    assert again.difference == engine.difference
+    warm = compute_split_features(frozen, scanned(photos), again)
+    np.testing.assert_array_equal(warm.values, computed.values)
+    with pytest.raises(AssertionError, match="done again"):
+        frozen.engine(FLOAT32, table.rows(np.arange(20)))
 
 
 def test_without_a_cache_nothing_is_written(frozen, photos):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from toolkit import backbones
+from toolkit.backbones.standardize import BACKBONE, check_normalization, standardize
 from toolkit.cache import DEFAULT_SIZE, make_room, parse_size
 from toolkit.classifier.engine import check_engine
 from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
@@ -18,10 +20,11 @@ from toolkit.data.augment import choose_policy
 from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.manifest import parse_columns
-from toolkit.data.prepare import Preparation
+from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
-from toolkit.data.splits import check_classes
+from toolkit.data.splits import check_classes, fix_splits
+from toolkit.data.statistics import measure_pixels
 from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
@@ -53,6 +56,8 @@ def finetune(
     weights: str | os.PathLike[str] = "imagenet",
     weights_mirror: str | None = None,
     image_size: int | None = None,
+    crop: str = CENTER,
+    normalize: str = BACKBONE,
     split: Sequence[float] | str = "auto",
     unfreeze: int | None = None,
     epochs: int = 6,
@@ -91,6 +96,11 @@ def finetune(
         weights: "imagenet", "random", or a file of weights.
         weights_mirror: Base URL of an own web server with the published weights' files.
         image_size: Height and width in pixels of the network's input; by default its own.
+        crop: How an image gets the network's aspect ratio: "center" (its largest centred part),
+            "squash" (all of it, stretched) or "pad" (all of it, with bars).
+        normalize: "backbone": as the network's weights expect. Otherwise the training images are
+            given the mean and deviation that these expect, by their own statistics:
+            "channel-mean", "channel-mean-std", "mean-image", "pca" or "zca" (whitened colours).
         split: Shares of train, validation and test, where the data has no such folders or column.
             "auto": 0.7, 0.15, 0.15 up to 10,000 images, towards 0.98, 0.01, 0.01 for a million.
         unfreeze: How many of the backbone's top stages are trained; by default about the upper
@@ -140,6 +150,8 @@ def finetune(
         backbone=entry.name,
         weights=os.fspath(weights),
         image_size=image_size,
+        crop=crop,
+        normalize=normalize,
         split=split if isinstance(split, str) else tuple(split),
         unfreeze=entry.unfreeze if unfreeze is None else unfreeze,
         epochs=epochs,
@@ -155,6 +167,8 @@ def finetune(
         max_pixels=max_pixels,
         seed=seed,
     )
+    check_crop(options.crop)
+    check_normalization(options.normalize)
     check_engine(options.engine)
     check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
     folder = Path(models_dir).expanduser() / model_name(name, options.data)
@@ -168,10 +182,23 @@ def finetune(
                 entry.name, weights=options.weights, image_size=image_size, mirror=weights_mirror
             )
             _, height, width, _ = network.model.input_shape
-            preparation = Preparation(height, width, max_pixels)
+            preparation = Preparation(height, width, max_pixels, crop=crop)
         with clock("images"):
             table = scan(listing, max_pixels, reporter.progress)
             check_classes(table)
+        statistics = None
+        if normalize != BACKBONE:
+            with clock("normalization"):
+                # Split first: nothing may be learned from validation and test.
+                table = fix_splits(table, options.split, seed)
+                statistics = measure_pixels(table.split(TRAIN), preparation, reporter.progress)
+                network = backbones.load(
+                    entry.name,
+                    weights=options.weights,
+                    image_size=image_size,
+                    mirror=weights_mirror,
+                    standardize=partial(standardize, normalize, statistics),
+                )
         with clock("features"):
             frozen = FrozenNetwork(network.model, preparation, options, reporter)
             first_engine = frozen.engine(options.engine, table)
@@ -198,7 +225,7 @@ def finetune(
         with clock("test"):
             test = features.split(TEST)
             if choice.chosen == PROBE:
-                exact = frozen.exact(test, probed.engine, "Testing")
+                exact = frozen.exact(test, probed.engine, features.table, "Testing")
                 probabilities = probe.predict(exact.values)
             else:
                 probabilities = _predict(model, test.table, preparation, reporter, "Testing")
@@ -225,6 +252,7 @@ def finetune(
                         preparation,
                         network.weights_origin,
                     ),
+                    "normalization": None if statistics is None else statistics.record(),
                     "trained_stages": trained_stages,
                     "best_epoch": checkpoint.best_epoch,
                     "probe_strength": probe.strength,

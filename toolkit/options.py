@@ -27,6 +27,8 @@ class FinetuneOptions:
     backbone: str
     weights: str
     image_size: int | tuple[int, int] | None
+    crop: str
+    normalize: str
     split: Sequence[float] | str
     unfreeze: int
     epochs: int

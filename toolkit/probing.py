@@ -1,7 +1,8 @@
 """The cheap answer first: features by the fastest engine, and a probe on them."""
 
+import functools
 import heapq
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -11,8 +12,8 @@ from toolkit.classifier.engine import (
     FLOAT32,
     ROUNDING,
     Engine,
+    Sample,
     choose_engine,
-    keras_engine,
 )
 from toolkit.classifier.features import Features, compute_features
 from toolkit.data.batches import image_batches
@@ -46,6 +47,7 @@ class FrozenNetwork:
     preparation: Preparation
     options: FinetuneOptions
     reporter: Reporter
+    _samples: dict[str, Sample] = field(default_factory=dict, init=False, repr=False)
 
     def engine(self, name: str, table: ImageTable) -> Engine:
         """The engine of a name, compared with Keras on a few of a table's images."""
@@ -59,18 +61,34 @@ class FrozenNetwork:
             table, self.model, self.preparation, engine, self.reporter.progress, **how
         )
 
-    def exact(self, features: Features, engine: Engine, description: str) -> Features:
-        """The same features as the model that is served gives them."""
+    def exact(
+        self, features: Features, engine: Engine, table: ImageTable, description: str
+    ) -> Features:
+        """The same features as the model that is served gives them, to float32's rounding.
+
+        Args:
+            features: Some, as an engine gave them.
+            engine: That engine.
+            table: All images: the exact engine is compared with Keras on a few of them.
+            description: What progress says.
+        """
         if engine.name not in ROUNDING:
             return features
-        return self.features(features.table, keras_engine(self.model), description=description)
+        exact_engine = self.engine(FLOAT32, table)
+        return self.features(features.table, exact_engine, description=description)
 
-    def _sample(self, table: ImageTable) -> np.ndarray:
+    def _sample(self, table: ImageTable) -> Sample:
         # By digest: of all classes, and hardly others when images are added.
         rows = heapq.nsmallest(SAMPLED_ROWS, range(len(table)), key=table.digests.__getitem__)
-        batches = image_batches(table.rows(np.array(rows)), self.preparation, SAMPLED_IMAGES)
-        blank = np.zeros([1, *self.model.input_shape[1:]], np.float32)
-        return next((images for _, images in batches), blank)
+        some = table.rows(np.array(rows, np.int64))
+
+        def read() -> np.ndarray:
+            blank = np.zeros([1, *self.model.input_shape[1:]], np.float32)
+            batches = image_batches(some, self.preparation, SAMPLED_IMAGES)
+            return next((images for _, images in batches), blank)
+
+        key = " ".join([self.preparation.key, *some.digests])
+        return self._samples.setdefault(key, Sample(key, functools.cache(read)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,7 @@ def compute_split_features(frozen: FrozenNetwork, table: ImageTable, engine: Eng
 def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -> Probed:
     """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features."""
     validation = features.split(VALIDATION)
-    exact = frozen.exact(validation, engine, "Checking features")
+    exact = frozen.exact(validation, engine, features.table, "Checking features")
     probe, labels = _fit(features), validation.table.labels
     probabilities = probe.predict(exact.values)
     if exact is not validation:

@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 
 import keras
@@ -19,6 +20,7 @@ from toolkit.classifier.engine import (
     KERAS_BATCH,
     LARGEST_DIFFERENCE,
     MIXED,
+    Sample,
     check_engine,
     choose_engine,
 )
@@ -29,6 +31,13 @@ from toolkit.data.sources import list_source
 from toolkit.errors import MissingPackageError, OptionError
 
 IMAGES = pixels(8)
+
+
+def sample_of(images):
+    return Sample(hashlib.sha256(images.tobytes()).hexdigest(), lambda: images)
+
+
+SAMPLE = sample_of(IMAGES)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +81,10 @@ def real(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOOLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(engine_module, "LARGEST_DIFFERENCE", dict.fromkeys(LARGEST_DIFFERENCE, 9.0))
-        return {name: choose_engine(name, network, pixels(KERAS_BATCH, 32)) for name in ENGINES}
+        return {
+            name: choose_engine(name, network, sample_of(pixels(KERAS_BATCH, 32)))
+            for name in ENGINES
+        }
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -120,7 +132,7 @@ def test_an_interrupted_and_resumed_pass_gives_the_bits_of_an_uninterrupted_one(
 
     def compute(cache, interrupted=False):
         monkeypatch.setenv("TOOLKIT_CACHE", str(tmp_path / cache))
-        engine = choose_engine(name, network, IMAGES)
+        engine = choose_engine(name, network, SAMPLE)
         assert engine.name == name
         batches = []
 
@@ -146,7 +158,7 @@ def test_an_interrupted_and_resumed_pass_gives_the_bits_of_an_uninterrupted_one(
 
 
 def test_auto_takes_the_fastest_that_agrees_with_keras(network, bfloat16):
-    engine = choose_engine("auto", network, IMAGES)
+    engine = choose_engine("auto", network, SAMPLE)
 
     assert engine.name == BFLOAT16
     assert 0 < engine.difference <= 0.03
@@ -157,25 +169,25 @@ def test_auto_takes_the_fastest_that_agrees_with_keras(network, bfloat16):
 
 def test_auto_does_without_bfloat16_where_the_cpu_has_none(network, monkeypatch):
     monkeypatch.setattr(openvino, "has_bfloat16", lambda: False)
-    assert choose_engine("auto", network, IMAGES).name == FLOAT32
+    assert choose_engine("auto", network, SAMPLE).name == FLOAT32
 
 
 def test_auto_is_keras_where_there_is_a_gpu(network, monkeypatch):
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0"])
-    assert choose_engine("auto", network, IMAGES).name == KERAS
-    assert choose_engine(FLOAT32, network, IMAGES).name == FLOAT32, "it was asked for"
+    assert choose_engine("auto", network, SAMPLE).name == KERAS
+    assert choose_engine(FLOAT32, network, SAMPLE).name == FLOAT32, "it was asked for"
 
 
 def test_auto_is_keras_on_another_backend(network, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert choose_engine("auto", network, IMAGES).name == KERAS
+    assert choose_engine("auto", network, SAMPLE).name == KERAS
 
 
 def test_auto_is_keras_without_openvino_and_says_how_it_would_be_faster(
     network, monkeypatch, caplog
 ):
     monkeypatch.setattr(openvino, "is_installed", lambda: False)
-    assert choose_engine("auto", network, IMAGES).name == KERAS
+    assert choose_engine("auto", network, SAMPLE).name == KERAS
     assert caplog.messages == [
         "Features are computed several times faster with: pip install openvino"
     ]
@@ -183,7 +195,7 @@ def test_auto_is_keras_without_openvino_and_says_how_it_would_be_faster(
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_the_engine_that_is_asked_for_is_taken(network, name):
-    engine = choose_engine(name, network, IMAGES)
+    engine = choose_engine(name, network, SAMPLE)
     assert engine.name == name
     assert engine.difference <= LARGEST_DIFFERENCE.get(name, 0)
 
@@ -206,7 +218,7 @@ def test_an_engine_that_differs_too_much_from_keras_falls_back_with_a_message(
 ):
     compiled = erring(monkeypatch, bf16=bf16, f32=f32)
 
-    engine = choose_engine(asked, network, IMAGES)
+    engine = choose_engine(asked, network, SAMPLE)
 
     taken, *refused = REFUSED[asked, bf16, f32]
     assert engine.name == taken
@@ -228,7 +240,7 @@ def test_where_the_layers_of_high_resolution_bear_no_rounding_they_are_exact(
         return lambda images: run(images) * np.float32(2 if wrong else 1)
 
     monkeypatch.setattr(openvino, "compile_network", compile_wrongly)
-    engine = choose_engine("auto", network, IMAGES)
+    engine = choose_engine("auto", network, SAMPLE)
 
     assert engine.name == MIXED
     assert [message.split()[0] for message in caplog.messages] == [BFLOAT16]
@@ -244,9 +256,9 @@ def test_where_rounding_from_the_first_narrow_place_is_too_much_it_begins_at_the
         wrong = precision == "bf16" and list(shape) != [4, 4, 8]
         return lambda images: run(images) * np.float32(2 if wrong else 1)
 
-    first = choose_engine(MIXED, network, IMAGES, keep=False)
+    first = choose_engine(MIXED, network, SAMPLE, keep=False)
     monkeypatch.setattr(openvino, "compile_network", compile_wrongly)
-    second = choose_engine(MIXED, network, IMAGES)
+    second = choose_engine(MIXED, network, SAMPLE)
 
     assert (first.name, second.name) == (MIXED, MIXED)
     assert first.version == f"{openvino.version()} from 8x8x8"
@@ -260,33 +272,33 @@ def test_a_network_that_cannot_be_cut_is_run_in_one_precision(bfloat16, monkeypa
     whole = keras.Model(wide, keras.layers.GlobalAveragePooling2D()(hidden), name="wide")
     compiled = erring(monkeypatch, bf16=0.04)
 
-    assert choose_engine("auto", whole, IMAGES).name == FLOAT32
+    assert choose_engine("auto", whole, SAMPLE).name == FLOAT32
     assert compiled == ["bf16", "f32"]
 
 
-def refuse_to_compare(network):
+def refuse_to_compare(values, expected):
     raise AssertionError("it is compared again")
 
 
 def test_engine_and_keras_are_compared_once_for_each_network_and_images(network, monkeypatch):
-    first = choose_engine(FLOAT32, network, IMAGES)
-    monkeypatch.setattr(engine_module, "keras_engine", refuse_to_compare)
+    first = choose_engine(FLOAT32, network, SAMPLE)
+    monkeypatch.setattr(engine_module, "_difference", refuse_to_compare)
 
-    again = choose_engine(FLOAT32, make_residual(), IMAGES)
+    again = choose_engine(FLOAT32, make_residual(), SAMPLE)
 
     assert again.difference == first.difference
     for other, images in ((network, pixels(8, seed=1)), (make_residual(seed=1), IMAGES)):
         with pytest.raises(AssertionError, match="compared again"):
-            choose_engine(FLOAT32, other, images)
+            choose_engine(FLOAT32, other, sample_of(images))
 
 
 @pytest.mark.parametrize("content", ["", "many", "[1]", "null", "\xff"])
 def test_a_damaged_record_of_the_comparison_is_made_again(network, content):
-    first = choose_engine(FLOAT32, network, IMAGES)
+    first = choose_engine(FLOAT32, network, SAMPLE)
     (record,) = cache_folder().glob("networks/*/difference-*.json")
     record.write_bytes(content.encode("latin-1"))
 
-    again = choose_engine(FLOAT32, network, IMAGES)
+    again = choose_engine(FLOAT32, network, SAMPLE)
 
     assert (again.name, again.difference) == (FLOAT32, first.difference)
     assert float(record.read_text()) == first.difference
@@ -295,30 +307,30 @@ def test_a_damaged_record_of_the_comparison_is_made_again(network, content):
 def test_compiled_networks_are_cached_and_a_later_start_does_not_convert_again(
     network, bfloat16, monkeypatch
 ):
-    expected = {name: choose_engine(name, network, IMAGES)(IMAGES) for name in ENGINES}
+    expected = {name: choose_engine(name, network, SAMPLE)(IMAGES) for name in ENGINES}
 
     def refuse(network):
         raise AssertionError("it is converted again")
 
     monkeypatch.setattr(openvino, "convert_network", refuse)
     for name in ENGINES:
-        again = choose_engine(name, make_residual(), IMAGES)
+        again = choose_engine(name, make_residual(), SAMPLE)
         assert again.name == name
         np.testing.assert_array_equal(again(IMAGES), expected[name])
     with pytest.raises(AssertionError, match="converted again"):
-        choose_engine(FLOAT32, make_residual(seed=1), IMAGES)
+        choose_engine(FLOAT32, make_residual(seed=1), SAMPLE)
     monkeypatch.setattr(openvino, "version", lambda: "2099.1")
     with pytest.raises(AssertionError, match="converted again"):
-        choose_engine(FLOAT32, network, IMAGES)
+        choose_engine(FLOAT32, network, SAMPLE)
 
 
 def test_a_damaged_converted_network_is_made_again_with_a_message(network, caplog):
-    expected = choose_engine(FLOAT32, network, IMAGES)(IMAGES)
+    expected = choose_engine(FLOAT32, network, SAMPLE)(IMAGES)
     damaged = sorted(cache_folder().glob("networks/*/converted/network.bin"))
     for path in damaged:
         path.write_bytes(path.read_bytes()[:-100])
 
-    again = choose_engine(FLOAT32, network, IMAGES)
+    again = choose_engine(FLOAT32, network, SAMPLE)
 
     np.testing.assert_array_equal(again(IMAGES), expected)
     assert len(damaged) == len(caplog.messages) == 2
@@ -326,10 +338,10 @@ def test_a_damaged_converted_network_is_made_again_with_a_message(network, caplo
 
 
 def test_without_a_cache_nothing_is_written(network):
-    kept = choose_engine(FLOAT32, network, IMAGES)
+    kept = choose_engine(FLOAT32, network, SAMPLE)
     used = sorted(cache_folder().rglob("*"))
 
-    engine = choose_engine(FLOAT32, make_residual(seed=1), IMAGES, keep=False)
+    engine = choose_engine(FLOAT32, make_residual(seed=1), SAMPLE, keep=False)
 
     assert (engine.name, kept.name) == (FLOAT32, FLOAT32)
     assert sorted(cache_folder().rglob("*")) == used

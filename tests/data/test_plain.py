@@ -7,7 +7,7 @@ from PIL import Image
 from tests.conftest import draw_image
 from toolkit.data.batches import image_batches
 from toolkit.data.plain import plain_windows
-from toolkit.data.prepare import Preparation
+from toolkit.data.prepare import CENTER, PAD, SQUASH, Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
 
@@ -54,9 +54,10 @@ def test_a_scan_tells_which_jpegs_are_plain(table):
         assert shapes[other] == [0, 0]
 
 
+@pytest.mark.parametrize("crop", [CENTER, SQUASH])
 @pytest.mark.parametrize("size", [(16, 16), (12, 20), (20, 12), (33, 33)])
-def test_a_plain_jpeg_gives_the_same_pixels_as_any_other(table, size):
-    preparation = Preparation(*size)
+def test_a_plain_jpeg_gives_the_same_pixels_as_any_other(table, size, crop):
+    preparation = Preparation(*size, crop=crop)
     fast = by_row(table, preparation)
     slow = by_row(dataclasses.replace(table, plain_shapes=None), preparation)
     assert plain_windows(table.plain_shapes, preparation)[0].sum() >= 8
@@ -72,6 +73,7 @@ def test_what_would_grow_or_is_shrunk_while_decoded_is_read_in_the_usual_way(tab
     assert not named["a/7.jpg"], "9 pixels high"
     assert not named["a/6.jpg"], "12 times as large as wanted"
     assert windows.shape == (readable.sum(), 2, 4)
+    assert not plain_windows(table.plain_shapes, Preparation(16, 16, crop=PAD))[0].any()
 
 
 def test_a_plain_jpeg_that_is_damaged_inside_is_left_out(folder, tmp_path):

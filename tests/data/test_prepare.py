@@ -3,12 +3,22 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from toolkit.data.prepare import Preparation, make_preparer
+from toolkit.data.prepare import (
+    CENTER,
+    CROPS,
+    PAD,
+    PADDING,
+    SQUASH,
+    Preparation,
+    check_crop,
+    make_preparer,
+)
+from toolkit.errors import OptionError
 
 
-def prepare(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def prepare(image: np.ndarray, height: int, width: int, crop: str = CENTER) -> np.ndarray:
     """Prepared eagerly, and inside tf.data, which must agree."""
-    function = make_preparer(Preparation(height, width))
+    function = make_preparer(Preparation(height, width, crop=crop))
     eager = function(tf.constant(image)).numpy()
     batches = tf.data.Dataset.from_tensors(image).map(function)
     np.testing.assert_array_equal(eager, next(batches.as_numpy_iterator()))
@@ -50,12 +60,66 @@ def test_the_largest_centred_part_with_the_targets_aspect_is_taken(size, target,
         np.testing.assert_array_equal(prepare(image, *target), image[rows, columns])
 
 
+@pytest.mark.parametrize("crop", [CENTER, SQUASH])
 @pytest.mark.parametrize("size", [(1, 1000), (1000, 1), (1, 1), (2, 3), (3000, 2)])
 @pytest.mark.parametrize("target", [(8, 8), (8, 24), (24, 8)])
-def test_extreme_images_are_prepared(size, target):
-    prepared = prepare(np.full((*size, 3), 77, np.uint8), *target)
+def test_extreme_images_are_prepared(size, target, crop):
+    prepared = prepare(np.full((*size, 3), 77, np.uint8), *target, crop)
 
     np.testing.assert_allclose(prepared, 77, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "rows", "columns"),
+    [
+        ((12, 20), (20, 20), slice(4, 16), slice(0, 20)),  # Wide: bars above and below.
+        ((20, 12), (20, 20), slice(0, 20), slice(4, 16)),  # Tall: at the sides.
+        ((24, 48), (12, 12), slice(3, 9), slice(0, 12)),  # And shrunk.
+        ((3, 6), (12, 12), slice(3, 9), slice(0, 12)),  # And grown.
+        ((10, 10), (10, 15), slice(0, 10), slice(2, 12)),  # An odd column more at the right.
+        ((1, 1000), (8, 8), slice(3, 4), slice(0, 8)),
+        ((1000, 1), (24, 8), slice(0, 24), slice(3, 4)),
+        ((16, 16), (16, 16), slice(0, 16), slice(0, 16)),
+    ],
+)
+def test_padding_keeps_all_of_an_image_in_its_proportions(size, target, rows, columns):
+    image = noise(*size)
+    inside = rows.stop - rows.start, columns.stop - columns.start
+
+    prepared = prepare(image, *target, PAD)
+
+    part = prepared[rows, columns].copy()
+    if min(size) > 1:
+        np.testing.assert_allclose(part, prepare(image, *inside), atol=1e-3)
+    prepared[rows, columns] = PADDING
+    np.testing.assert_array_equal(prepared, np.broadcast_to(PADDING, prepared.shape))
+
+
+@pytest.mark.parametrize(("size", "target"), [((60, 20), (15, 20)), ((40, 90), (10, 10))])
+def test_squashing_takes_the_whole_image(size, target):
+    image = noise(*size)
+    rows, columns = shares(size[0], target[0]), shares(size[1], target[1])
+    reference = np.einsum("yh,xw,hwc->yxc", rows, columns, image, optimize=True)
+
+    np.testing.assert_allclose(prepare(image, *target, SQUASH), reference, atol=0.02)
+
+
+def test_what_shrinks_to_one_side_and_grows_to_the_other_is_smoothed():
+    stripes = np.zeros((8, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+
+    prepared = prepare(stripes, 32, 32, SQUASH)
+
+    np.testing.assert_allclose(prepared[:, 1:-1], 127.5, atol=4)
+    reference = Image.fromarray(noise(8, 256)).resize((32, 32), Image.Resampling.BILINEAR)
+    assert np.abs(prepare(noise(8, 256), 32, 32, SQUASH) - np.asarray(reference)).max() <= 1.0
+
+
+def test_an_unknown_crop_is_refused():
+    for crop in CROPS:
+        check_crop(crop)
+    with pytest.raises(OptionError, match="--crop must be one of center, squash, pad"):
+        check_crop("stretch")
 
 
 @pytest.mark.parametrize("value", [0, 1, 128, 255])
@@ -134,5 +198,6 @@ def test_the_key_names_what_decides_the_pixels():
 
     assert base.key == Preparation(224, 200, max_pixels=10).key
     others = [Preparation(200, 224), Preparation(224, 201), Preparation(224, 200, version=99)]
-    assert len({base.key, *(p.key for p in others)}) == 4
+    others += [Preparation(224, 200, crop=SQUASH), Preparation(224, 200, crop=PAD)]
+    assert len({base.key, *(p.key for p in others)}) == 6
     assert base.key == "v2-center-area-224x200"

@@ -5,20 +5,21 @@ from PIL import Image
 
 from tests.data.encoded import FILES, PHOTO, encode, exif, jpeg_with, segment
 from toolkit.data.decode import make_decoder
-from toolkit.data.prepare import Preparation, make_preparer
+from toolkit.data.prepare import CENTER, CROPS, PAD, SQUASH, Preparation, make_preparer
 from toolkit.data.read import make_reader
 
 
-def read(data: bytes, height: int = 16, width: int = 16) -> np.ndarray:
-    image = make_reader(Preparation(height, width))(tf.constant(data)).numpy()
+def read(data: bytes, height: int = 16, width: int = 16, crop: str = CENTER) -> np.ndarray:
+    image = make_reader(Preparation(height, width, crop=crop))(tf.constant(data)).numpy()
     assert image.dtype == np.float32
     assert image.shape == (height, width, 3)
     return image
 
 
-def read_whole(data: bytes, height: int = 16, width: int = 16) -> np.ndarray:
+def read_whole(data: bytes, height: int = 16, width: int = 16, crop: str = CENTER) -> np.ndarray:
     """The slow way: all is decoded, turned, cropped and resized."""
-    return make_preparer(Preparation(height, width))(make_decoder()(tf.constant(data))).numpy()
+    prepare = make_preparer(Preparation(height, width, crop=crop))
+    return prepare(make_decoder()(tf.constant(data))).numpy()
 
 
 def assert_same(one: np.ndarray, two: np.ndarray) -> None:
@@ -52,13 +53,23 @@ def test_every_format_is_what_decoding_and_preparing_it_gives(name, size):
     np.testing.assert_array_equal(read(FILES[name], *size), read_whole(FILES[name], *size))
 
 
+@pytest.mark.parametrize("crop", [SQUASH, PAD])
+@pytest.mark.parametrize("size", [(24, 24), (20, 28), (48, 64)])
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_can_be_squashed_or_padded(name, size, crop):
+    whole = read_whole(FILES[name], *size, crop)
+    np.testing.assert_array_equal(read(FILES[name], *size, crop), whole)
+
+
+@pytest.mark.parametrize("crop", CROPS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("size", [(16, 16), (12, 20), (21, 13), (64, 48)])
-def test_every_orientation_is_upright(orientation, size):
+def test_every_orientation_is_upright(orientation, size, crop):
     # Sides that leave an odd number of pixels over, too.
+    height, width = (2 * side if crop == PAD else side for side in size)  # Not to shrink by four.
     for image in (PHOTO, picture(47, 58), picture(59, 31)):
         data = turned(image, orientation)
-        assert_same(read(data, *size), read_whole(data, *size))
+        assert_same(read(data, height, width, crop), read_whole(data, height, width, crop))
 
 
 def test_an_upright_photo_and_its_turned_twin_are_the_same():

@@ -1,6 +1,7 @@
 """A pretrained network by its name: Keras model, normalization inside, weights loaded."""
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from toolkit.backbones.normalization import fill_normalization, normalize
 from toolkit.backbones.registry import find
 from toolkit.backbones.weights import WeightsOrigin, load_weights
 from toolkit.errors import OptionError
+
+Standardize = Callable[[keras.KerasTensor], keras.KerasTensor]
+"""RGB from 0 to 255, [N, H, W, 3], to as many numbers with the mean and deviation of such."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,23 @@ def load(
     classification_layer: bool = False,
     image_size: int | tuple[int, int] | None = None,
     mirror: str | None = None,
+    standardize: Standardize | None = None,
 ) -> LoadedBackbone:
-    """As `build`, with the registry's entry and where the weights came from."""
+    """As `build`, with the registry's entry and where the weights came from.
+
+    Args:
+        name: As `build`'s, and so are those that follow.
+        weights: See `build`.
+        classification_layer: See `build`.
+        image_size: See `build`.
+        mirror: See `build`.
+        standardize: What is done to the pixels before the network's own normalization.
+    """
     backbone = find(name)
     height, width = _image_size(image_size, backbone, classification_layer)
     pixels = keras.Input((height, width, 3), name="pixels")
-    outputs = _outputs(backbone, pixels, classification_layer)
+    standardized = pixels if standardize is None else standardize(pixels)
+    outputs = _outputs(backbone, standardized, classification_layer)
     model = keras.Model(pixels, outputs, name=backbone.name)
     if backbone.normalization == "efficientnet":
         fill_normalization(model)

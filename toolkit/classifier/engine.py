@@ -1,9 +1,11 @@
 """What runs a frozen network: the fastest engine of the machine whose results can be trusted."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
@@ -59,6 +61,19 @@ class Engine:
         return in_full_batches(self.run, self.batch_size)(images)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A few real images, read only if an engine is to be compared on them.
+
+    Attributes:
+        key: Names all that decides them.
+        read: Gives them, float32 [N, H, W, 3], at least one.
+    """
+
+    key: str
+    read: Callable[[], np.ndarray]
+
+
 def check_engine(name: str) -> None:
     """Refuses what is no engine, and one that cannot be had here.
 
@@ -80,16 +95,17 @@ def keras_engine(network: keras.Model) -> Engine:
     return Engine(KERAS, keras.__version__, 0.0, KERAS_BATCH, network.predict_on_batch)
 
 
-def choose_engine(name: str, network: keras.Model, images: np.ndarray, keep: bool = True) -> Engine:
+def choose_engine(name: str, network: keras.Model, sample: Sample, keep: bool = True) -> Engine:
     """The engine that is asked for, or the fastest, unless it differs too much from Keras.
 
-    An engine is compared with Keras once for each network and images; the cache keeps the result.
+    An engine is compared with Keras once for each network and sample; the cache keeps the result,
+    so that a later start need not even make the engine ready until it is used.
 
     Args:
         name: One of `ENGINES`, or "auto": Keras on a GPU, otherwise OpenVINO where it is
             installed, in bfloat16 as far as the CPU has it and the network bears it.
         network: What it is to run.
-        images: A few real ones, float32 [N, H, W, 3], at least one.
+        sample: What it is compared on.
         keep: Whether the cache is used.
     """
     candidates = _candidates(name)
@@ -98,7 +114,7 @@ def choose_engine(name: str, network: keras.Model, images: np.ndarray, keep: boo
     cuts = [[cut.lower, cut.upper] for cut in cuts_where_narrow(network, MOST_CUTS)]
     for candidate in candidates:
         divisions = cuts if candidate == MIXED else cuts[:1] or [[network]]
-        engine = _first_that_agrees(candidate, network, divisions, images, keep)
+        engine = _first_that_agrees(candidate, network, divisions, sample, keep)
         if engine is not None:
             return engine
     return keras_engine(network)
@@ -121,14 +137,14 @@ def _first_that_agrees(
     name: str,
     network: keras.Model,
     divisions: list[list[keras.Model]],
-    images: np.ndarray,
+    sample: Sample,
     keep: bool,
 ) -> Engine | None:
     """An engine whose difference from Keras is small, of those that run a network's parts."""
     is_news = False
     for parts in divisions:
         engine = _openvino_engine(name, parts, keep)
-        difference, is_news = _difference_from_keras(engine, network, images, keep)
+        difference, is_news = _difference_from_keras(engine, network, sample, keep)
         if difference <= LARGEST_DIFFERENCE[name]:
             return replace(engine, difference=difference)
     if is_news:
@@ -151,24 +167,33 @@ def _call(value: np.ndarray, run: Run) -> np.ndarray:
 
 def _compile(part: keras.Model, name: str, place: int, keep: bool) -> Run:
     rounds = name == BFLOAT16 or (name == MIXED and place > 0)
-    return openvino.compile_network(
-        partial(openvino.convert_network, part),
-        part.input_shape[1:],
-        "bf16" if rounds else "f32",
-        _folder(part) / "converted" if keep else None,
-    )
+
+    @functools.cache
+    def compiled() -> Run:
+        return openvino.compile_network(
+            partial(openvino.convert_network, part),
+            part.input_shape[1:],
+            "bf16" if rounds else "f32",
+            _folder(part) / "converted" if keep else None,
+        )
+
+    return lambda images: compiled()(images)
 
 
 def _difference_from_keras(
-    engine: Engine, network: keras.Model, images: np.ndarray, keep: bool
+    engine: Engine, network: keras.Model, sample: Sample, keep: bool
 ) -> tuple[float, bool]:
-    """The engine's difference from Keras on images, and whether it was not known before."""
-    digest = hashlib.blake2b(engine.version.encode() + images.tobytes(), digest_size=12).hexdigest()
+    """The engine's difference from Keras on a sample, and whether it was not known before."""
+    key = f"{engine.version} {sample.key}"
+    digest = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     record = _folder(network) / f"difference-{engine.name}-{digest}.json" if keep else None
     known = _read(record) if record else None
     if known is not None:
         return known, False
-    difference = _difference(engine(images), keras_engine(network)(images))
+    images = sample.read()
+    # Called once, it is done sooner than its graph is built.
+    expected = keras.ops.convert_to_numpy(network(images, training=False))
+    difference = _difference(engine(images), expected)
     if record:
         _write(record, difference)
     return difference, True

@@ -31,7 +31,7 @@ LOSABLE_SHARE = 0.05
 SPARED_BYTES = 1 << 30
 """Of the disk are left free."""
 
-SHARD_BYTES = 64 << 20
+SHARD_BYTES = 32 << 20
 """Shards are no larger, however long the run: they are held in memory until they are written."""
 
 

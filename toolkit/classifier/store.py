@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import mmap
 import os
 import resource
 import shutil
@@ -145,13 +146,20 @@ class StoredRows:
         return self._row.shape
 
     def take(self, indices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Those with these indices, in their order: [len(indices), *shape]."""
+        """Those with these indices, in their order: [len(indices), *shape].
+
+        Args:
+            indices: Of the rows.
+            out: Takes them, where that is all that will be taken: mapped shards then leave memory.
+        """
         rows = np.empty((len(indices), *self._row.shape), self._row.base) if out is None else out
         places = self._places[indices]
         shard_of = np.searchsorted(self._starts, places, side="right") - 1
         for number in np.unique(shard_of):
             here = np.flatnonzero(shard_of == number)
             rows[here] = self._shards[number]["row"][places[here] - self._starts[number]]
+            if out is not None:
+                _forget(self._shards[number])
         return rows
 
 
@@ -159,6 +167,13 @@ def _map(path: Path) -> np.ndarray:
     _allow_open_files()
     shard = np.lib.format.open_memmap(path, mode="r")
     return np.array(shard) if shard.nbytes <= SMALL_SHARD_BYTES else shard
+
+
+def _forget(shard: np.ndarray) -> None:
+    """Gives the memory back that a mapped shard's pages take; they stay in the system's cache."""
+    mapping = getattr(shard, "_mmap", None)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 @functools.cache

@@ -57,6 +57,22 @@ if TYPE_CHECKING:
     metavar="PIXELS",
     help="Height and width of the network's input.  [default: the network's own]",
 )
+@click.option(
+    "--crop",
+    default="center",
+    show_default=True,
+    metavar="center|squash|pad",
+    help="How an image gets the network's aspect ratio: its centred part, all of it stretched, or "
+    "all of it with bars.",
+)
+@click.option(
+    "--normalize",
+    default="backbone",
+    show_default=True,
+    metavar="backbone|channel-mean|channel-mean-std|mean-image|pca|zca",
+    help="backbone: as its weights expect. The others give the images the mean and deviation that "
+    "these expect by statistics of the training images.",
+)
 @split_option
 @group_option
 @click.option(

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import JPEG_OPTIONS
-from toolkit.data.prepare import Preparation
+from toolkit.data.prepare import CENTER, PAD, Preparation
 from toolkit.data.read import CHROMA_MARGIN, SHRUNK_FROM
 
 
@@ -25,13 +25,16 @@ def plain_windows(shapes: np.ndarray, preparation: Preparation) -> tuple[np.ndar
 
     Returns:
         A mask, bool [N], of those that `make_plain_reader` can read: at least as large as needed,
-        and not so large that they are shrunk while they are decoded. And for each of these, int32
-        [M, 2, 4], the window to decode and the one to take out of that: top, left, height, width.
+        not so large that they are shrunk while they are decoded, and not padded. And for each of
+        these, int32 [M, 2, 4], the window to decode and the one to take out of that: top, left,
+        height, width.
     """
     size = preparation.size
-    sides = np.minimum(shapes, shapes[:, ::-1] * size // size[::-1])
+    sides = shapes
+    if preparation.crop == CENTER:
+        sides = np.minimum(shapes, shapes[:, ::-1] * size // size[::-1])
     times = (sides // size).min(axis=1)
-    readable = (times >= 1) & (times < SHRUNK_FROM)
+    readable = (times >= 1) & (times < SHRUNK_FROM) & (preparation.crop != PAD)
     shapes, sides = shapes[readable], sides[readable]
     start = (shapes - sides) // 2
     low = np.maximum(start - CHROMA_MARGIN, 0)

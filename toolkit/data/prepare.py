@@ -7,6 +7,24 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import MAX_PIXELS
+from toolkit.errors import OptionError
+
+CENTER, SQUASH, PAD = CROPS = ("center", "squash", "pad")
+"""How an image gets the network's aspect ratio: its largest centred part, all of it squashed or
+stretched, or all of it with bars at two sides."""
+
+PADDING = np.array([124, 116, 104], np.float32)
+"""The bars' colour: ImageNet's mean, which networks that were trained on it see as nothing."""
+
+
+def check_crop(crop: str) -> None:
+    """Refuses what is no way of cropping.
+
+    Raises:
+        OptionError: It is none.
+    """
+    if crop not in CROPS:
+        raise OptionError("--crop", f"one of {', '.join(CROPS)}", crop)
 
 
 @dataclass(frozen=True)
@@ -18,12 +36,14 @@ class Preparation:
         width: Of the network's input, in pixels.
         max_pixels: Images with more pixels are refused before they are decoded.
         version: Raised when the operations change, so that older cached features are not used.
+        crop: One of `CROPS`.
     """
 
     height: int
     width: int
     max_pixels: int = MAX_PIXELS
     version: int = 2
+    crop: str = CENTER
 
     @property
     def size(self) -> np.ndarray:
@@ -33,25 +53,55 @@ class Preparation:
     @property
     def key(self) -> str:
         """Names all that decides the prepared pixels."""
-        return f"v{self.version}-center-area-{self.height}x{self.width}"
+        return f"v{self.version}-{self.crop}-area-{self.height}x{self.width}"
 
 
 def make_preparer(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
     """Makes the function that crops and resizes one image.
 
     Returns:
-        A function from uint8 [H, W, 3] to float32 [height, width, 3], values 0 to 255: the largest
-        centred part with the network's aspect ratio, in which each pixel is the average of the
-        area that it covers; interpolated bilinearly where the part is smaller than that.
+        A function from uint8 [H, W, 3] to float32 [height, width, 3], values 0 to 255: the part
+        that `crop` says, in which each pixel is the average of the area that it covers;
+        interpolated bilinearly where the part is smaller than that.
     """
-    size = preparation.size
+    size, crop = preparation.size, preparation.crop
 
     def prepare(image: tf.Tensor) -> tf.Tensor:
-        start, stop = center_window(tf.shape(image, tf.int64)[:2], size)
+        start, stop = window(tf.shape(image, tf.int64)[:2], size, crop)
         part = tf.strided_slice(image, start, stop, np.array([1, 1]))
-        return tf.ensure_shape(resize(part, size, times_larger(stop - start, size)), [*size, 3])
+        fitted = fitted_size(stop - start, size, crop)
+        resized = resize(part, fitted, times_larger(stop - start, fitted), crop)
+        return tf.ensure_shape(pad(resized, size, crop), [*size, 3])
 
     return prepare
+
+
+def window(
+    shape: tf.Tensor, size: tf.Tensor | np.ndarray, crop: str, mirrored: tf.Tensor | int = 0
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The part of an image that is used: as `center_window`, or all of it."""
+    if crop == CENTER:
+        return center_window(shape, size, mirrored)
+    return tf.zeros_like(shape), shape
+
+
+def fitted_size(
+    sides: tf.Tensor, size: tf.Tensor | np.ndarray, crop: str
+) -> tf.Tensor | np.ndarray:
+    """(height, width) that a part is resized to: int64 [2]; smaller than `size` if it is padded."""
+    if crop != PAD:
+        return size
+    across = tf.reverse(sides, [0])
+    return tf.clip_by_value((sides * tf.reverse(size, [0]) + across // 2) // across, 1, size)
+
+
+def pad(image: tf.Tensor, size: np.ndarray, crop: str) -> tf.Tensor:
+    """Puts an upright image, float32 [H, W, 3], in the middle of one of `size`."""
+    if crop != PAD:
+        return image
+    missing = size - tf.shape(image, tf.int64)[:2]
+    bars = tf.stack([missing // 2, missing - missing // 2], axis=1)
+    return tf.pad(image - PADDING, tf.pad(bars, [[0, 1], [0, 0]])) + PADDING
 
 
 def center_window(
@@ -79,13 +129,16 @@ def times_larger(sides: tf.Tensor, size: tf.Tensor | np.ndarray) -> tf.Tensor:
     return tf.reduce_min(sides // size)
 
 
-def resize(image: tf.Tensor, size: tf.Tensor | np.ndarray, times: tf.Tensor) -> tf.Tensor:
+def resize(
+    image: tf.Tensor, size: tf.Tensor | np.ndarray, times: tf.Tensor, crop: str
+) -> tf.Tensor:
     """Resizes [H, W, 3] of `times_larger` to float32 [height, width, 3], values 0 to 255."""
+    antialias = crop == SQUASH  # One side may shrink while the other grows.
     pixels = tf.cast(image, tf.float32)  # Both are faster on it than on bytes.
     size = tf.cast(size, tf.int32)
     resized = tf.cond(
         times > 0,
         lambda: tf.image.resize(pixels, size, "area"),
-        lambda: tf.image.resize(pixels, size, "bilinear"),
+        lambda: tf.image.resize(pixels, size, "bilinear", antialias=antialias),
     )
     return tf.minimum(resized, 255.0)  # An area's weights may add up to a little more than 1.

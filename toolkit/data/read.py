@@ -9,7 +9,7 @@ import tensorflow as tf
 from toolkit.data.decode import JPEG_OPTIONS, checked_header, other_decoders
 from toolkit.data.exif import mirrored_sides, stored_size, turn
 from toolkit.data.header import JPEG, Header
-from toolkit.data.prepare import Preparation, center_window, resize, times_larger
+from toolkit.data.prepare import Preparation, fitted_size, pad, resize, times_larger, window
 
 _RATIOS = np.array([1, 2, 4, 8])
 """By which libjpeg can shrink an image while it decodes."""
@@ -48,11 +48,14 @@ def make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
     def read(data: tf.Tensor) -> tf.Tensor:
         header = checked_header(data, preparation.max_pixels)
         size = stored_size(preparation.size, header.orientation)
-        start, stop = center_window(header.shape, size, mirrored_sides(header.orientation))
+        mirrored = mirrored_sides(header.orientation)
+        start, stop = window(header.shape, size, preparation.crop, mirrored)
+        size = fitted_size(stop - start, size, preparation.crop)
         times = times_larger(stop - start, size)
         part = _decode_part(data, header, start, stop, times)
-        upright = turn(resize(part, size, times), header.orientation)
-        return tf.ensure_shape(upright, [*preparation.size, 3])
+        upright = turn(resize(part, size, times, preparation.crop), header.orientation)
+        padded = pad(upright, preparation.size, preparation.crop)
+        return tf.ensure_shape(padded, [*preparation.size, 3])
 
     return read
 

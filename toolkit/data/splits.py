@@ -155,6 +155,11 @@ def _warn_of_shares(splits: np.ndarray, names: Sequence[str], shares: np.ndarray
         log.warning("The groups are few, or of very different sizes: %s.", ", ".join(parts))
 
 
+def fix_splits(table: ImageTable, fractions: Sequence[float] | str, seed: int) -> ImageTable:
+    """As `assign_splits`, as if the source gave the splits: whatever is left out, they stay."""
+    return dataclasses.replace(assign_splits(table, fractions, seed), given=SPLITS)
+
+
 def _missing(table: ImageTable) -> list[str]:
     """The splits that the source does not give."""
     return [name for name in (VALIDATION, TEST) if name not in table.given]

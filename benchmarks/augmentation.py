@@ -31,12 +31,13 @@ from benchmarks.outcome import Comparison, Outcome, compare
 from benchmarks.settings import Settings
 from benchmarks.training import compile_model, fit, make_classifier
 from toolkit.classifier.model import logits_model
+from toolkit.data.batches import ahead
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views, content_numbers
 
 IMAGES = 512
 BATCH_SIZE = 32
-STEPS = 4
+STEPS = 16
 TOOLKIT, LAYERS, LOOP = "toolkit", "Keras' layers", "albumentations loop"
 WITH, WITHOUT = "with views", "without"
 
@@ -49,7 +50,8 @@ def run(settings: Settings) -> Outcome:
         images = np.concatenate(prepared_images(table, frozen.preparation, BATCH_SIZE))
         views = Views("light", seed=0, count=1)
         viewed = _viewed(images, table, views)
-        layered = _batches(images).map(_keras_layers(), num_parallel_calls=tf.data.AUTOTUNE)
+        draw = _keras_layers()
+        layered = ahead(_batches(images).map(draw, num_parallel_calls=tf.data.AUTOTUNE))
         loop = _loop(images)
         contestants = {
             LAYERS: rate_of(lambda: _take(layered), len(images)),
@@ -87,7 +89,7 @@ def _viewed(images: np.ndarray, table: ImageTable, views: Views) -> tf.data.Data
 
     rows = tf.data.Dataset.range(len(images)).batch(BATCH_SIZE)
     both = tf.data.Dataset.zip((rows, _batches(images)))
-    return both.map(draw_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    return ahead(both.map(draw_batch, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def _keras_layers() -> Callable[[tf.Tensor], tf.Tensor]:
@@ -134,12 +136,16 @@ def _loop(images: np.ndarray) -> Callable[[], None]:
 def _measure_training(
     model: keras.Model, images: np.ndarray, viewed: tf.data.Dataset, settings: Settings
 ) -> dict[str, list[float]]:
-    labels = tf.data.Dataset.from_tensors(np.zeros(BATCH_SIZE, np.int32)).repeat()
-    steps = min(STEPS, len(images) // BATCH_SIZE)
-    sources = {WITHOUT: _batches(images).prefetch(2), WITH: viewed}
-    pairs = {name: tf.data.Dataset.zip((each, labels)) for name, each in sources.items()}
+    size = min(BATCH_SIZE, len(images))
+    labels = tf.data.Dataset.from_tensors(np.zeros(size, np.int32)).repeat()
+    full = len(images) // size
+    sources = {WITHOUT: ahead(_batches(images)), WITH: viewed}
+    pairs = {
+        name: ahead(tf.data.Dataset.zip((each.take(full).repeat(), labels)))
+        for name, each in sources.items()
+    }
     contestants = {
-        name: rate_of(lambda batches=batches: fit(model, batches, steps), steps * BATCH_SIZE)  # type: ignore[misc]
+        name: rate_of(lambda batches=batches: fit(model, batches, STEPS), STEPS * size)  # type: ignore[misc]
         for name, batches in pairs.items()
     }
     return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)

@@ -10,6 +10,10 @@ The same network and weights, the same files, the same size.
 - *network alone*: the toolkit's engine over the same images, prepared in memory. What the whole
   pass takes beyond it is the input pipeline's share.
 
+The end of a pass over Keras' data set waits for tf.data's tuning, whose moments come
+0.01 x (2^k - 1) seconds after its beginning: 0.63, 1.27, 2.55, ... For a few hundred photos, that
+is a part of what `model.predict` takes; its fastest rounds are those that ended right before one.
+
 To choose the engine comes before and is not in these figures: converting the network for OpenVINO
 and comparing it with Keras, once for each network. It has a table of its own.
 """

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,10 +16,10 @@ from toolkit.cache import DEFAULT_SIZE, make_room, parse_size
 from toolkit.classifier.engine import check_engine
 from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.clock import Clock
-from toolkit.data.augment import choose_policy
 from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.manifest import parse_columns
+from toolkit.data.policies import check_draws, choose_policy
 from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
@@ -39,6 +39,9 @@ from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
 from toolkit.training.progress import TrainingProgress
 from toolkit.tuning import Source, make_source
+
+if TYPE_CHECKING:
+    import albumentations
 
 PROBE, FINETUNED = "probe", "finetuned"
 PREDICTION_BATCH = 64
@@ -66,7 +69,7 @@ def finetune(
     patience: int = 5,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
-    augment: str = "auto",
+    augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
     views: int | None = None,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
@@ -111,8 +114,9 @@ def finetune(
         patience: Epochs without a lower validation loss before training stops.
         dropout: Share of the features that is dropped in training.
         weight_decay: AdamW's.
-        augment: "none", "light", "light-no-flip", or "auto": light, without flips for the sample
-            digits.
+        augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
+            also with "-no-flip"; "auto": light, without flips for the sample digits; or a pipeline
+            of albumentations, or the JSON or YAML file that `albumentations.save` wrote.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
@@ -183,6 +187,7 @@ def finetune(
             )
             _, height, width, _ = network.model.input_shape
             preparation = Preparation(height, width, max_pixels, crop=crop)
+            check_draws(options.augment, height, width)
         with clock("images"):
             table = scan(listing, max_pixels, reporter.progress)
             check_classes(table)

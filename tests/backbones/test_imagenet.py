@@ -10,22 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import tensorflow as tf
 
 from toolkit.backbones import build
+from toolkit.data.prepare import Preparation
+from toolkit.data.read import make_reader
 
 pytestmark = pytest.mark.skipif(
     "TOOLKIT_TEST_PHOTOS" not in os.environ, reason="TOOLKIT_TEST_PHOTOS is not set"
 )
-
-
-def _pixels(path, size):
-    """The photo's central square, resized with antialiasing."""
-    image = Image.open(path).convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +31,8 @@ def test_top1_accuracy_of_the_published_weights(name, least):
         rows = list(csv.DictReader(file))
     model = build(name, classification_layer=True)
     size = model.input_shape[1]
-    pixels = np.stack([_pixels(folder / row["file"], size) for row in rows])
+    read = make_reader(Preparation(size, size))
+    pixels = np.stack([read(tf.io.read_file(str(folder / row["file"]))) for row in rows])
 
     probabilities = model.predict(pixels, verbose=0)
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 from toolkit.data import augment
-from toolkit.data.augment import POLICIES, Augmenter, choose_policy, make_augmenter
-from toolkit.errors import OptionError
+from toolkit.data.augment import Augmenter, make_augmenter
+from toolkit.data.policies import POLICIES
 
 SIZE = 32
 
@@ -30,29 +30,9 @@ def mirrored(images: np.ndarray) -> np.ndarray:
     return images[:, :, :8].mean((1, 2, 3)) > images[:, :, -8:].mean((1, 2, 3))
 
 
-@pytest.mark.parametrize(
-    ("name", "flips", "policy"),
-    [
-        ("auto", True, "light"),
-        ("auto", False, "light-no-flip"),
-        ("none", True, "none"),
-        ("light", False, "light"),
-        ("light-no-flip", True, "light-no-flip"),
-    ],
-)
-def test_policies_are_chosen(name, flips, policy):
-    assert choose_policy(name, flips) == policy
-
-
-@pytest.mark.parametrize("name", ["", "Light", "heavy"])
-def test_an_unknown_policy_is_refused_with_those_there_are(name):
-    with pytest.raises(OptionError, match="--augment must be one of auto, none, light, light-no-"):
-        choose_policy(name, True)
-
-
 def test_none_is_no_augmenter():
     assert make_augmenter("none") is None
-    assert [type(make_augmenter(name)) for name in POLICIES[1:]] == [Augmenter] * 2
+    assert [type(make_augmenter(name)) for name in POLICIES[1:]] == [Augmenter] * 10
 
 
 @pytest.mark.parametrize("policy", POLICIES[1:])
@@ -77,6 +57,22 @@ def test_light_mirrors_half_and_light_no_flip_none():
 
 
 @pytest.mark.parametrize("policy", POLICIES[1:])
+def test_an_images_draw_follows_from_its_seed_alone(policy):
+    images = np.random.default_rng(0).integers(0, 256, (24, SIZE, SIZE, 3), np.uint8)
+    augmenter = Augmenter(policy)
+    whole = augmenter(images, seeds(24))
+
+    alone = [augmenter(images[k : k + 1], seeds(24)[k : k + 1])[0] for k in reversed(range(24))]
+    np.testing.assert_array_equal(alone[::-1], whole)
+    np.testing.assert_array_equal(Augmenter(policy)(images, seeds(24)), whole)
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(augmenter, np.split(images, 8), np.split(seeds(24), 8)))
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    changed = (augmenter(images, seeds(24, epoch=1)) != whole).any((1, 2, 3))
+    assert changed.mean() > 0.7, "another epoch gives other draws"
+
+
+@pytest.mark.parametrize("policy", ["light", "light-no-flip"])
 def test_brightness_and_contrast_change_by_at_most_15_percent(policy):
     grey = np.full((300, SIZE, SIZE, 3), 120, np.uint8)  # Moving it changes nothing.
 
@@ -172,7 +168,7 @@ def test_steps_that_draw_from_numpy_are_seeded_too(monkeypatch):
             return img + self.random_generator.integers(0, 50, img.shape, np.uint8)
 
     compose = albumentations.Compose([Noisy(p=1), Noisy(p=1)])
-    monkeypatch.setattr(augment, "_make_light", lambda flip: compose)
+    monkeypatch.setattr(augment, "make_transform", lambda policy: compose)
     images, augmenter = np.zeros([20, SIZE, SIZE, 3], np.uint8), Augmenter("light")
     whole = augmenter(images, seeds(20))
 

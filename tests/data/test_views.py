@@ -6,7 +6,7 @@ import albumentations
 import numpy as np
 import pytest
 
-from toolkit.data.augment import POLICIES
+from toolkit.data.policies import POLICIES
 from toolkit.data.table import ImageTable
 from toolkit.data.views import DRAWING, Views, content_numbers
 

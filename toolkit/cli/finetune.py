@@ -111,8 +111,10 @@ if TYPE_CHECKING:
     "--augment",
     default="auto",
     show_default=True,
-    metavar="none|light|light-no-flip|auto",
-    help="Changes to training images. auto: light, without flips for the sample digits.",
+    metavar="POLICY|FILE",
+    help="Changes to training images: none, light, standard, strong, trivial or randaugment, each "
+    "also with -no-flip; or a file that albumentations.save wrote. auto: light, without flips for "
+    "the sample digits.",
 )
 @click.option(
     "--views",

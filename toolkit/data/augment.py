@@ -1,34 +1,15 @@
 """Random changes to training images that leave their class what it is, through albumentations."""
 
-import os
 import random
 import threading
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.errors import OptionError
+from toolkit.data.policies import NONE, make_transform
 
 if TYPE_CHECKING:
     import albumentations
-
-POLICIES = ("none", "light", "light-no-flip")
-
-
-def choose_policy(name: str, flips: bool) -> str:
-    """The policy that a name stands for.
-
-    Args:
-        name: One of `POLICIES`, or "auto".
-        flips: Whether a left-right flip leaves an image of this data in its class.
-
-    Raises:
-        OptionError: There is no such policy.
-    """
-    if name not in ("auto", *POLICIES):
-        raise OptionError("--augment", f"one of auto, {', '.join(POLICIES)}", name)
-    return name if name != "auto" else "light" if flips else "light-no-flip"
 
 
 class Augmenter:
@@ -36,11 +17,15 @@ class Augmenter:
 
     `light` shifts and scales by up to 6 %, rotates by up to 10 degrees (each together, in four of
     five images), changes brightness and contrast by up to 15 % (in half of them), and mirrors half
-    of them left to right. `light-no-flip` leaves the mirroring out, for classes that it would
-    change: digits, letters, signs.
+    of them left to right. `standard` does more of that, and changes colours; `strong` still more,
+    and shears, blurs, takes the colours away or covers parts (DeVries and Taylor, "Improved
+    Regularization of Convolutional Neural Networks with Cutout", 2017). `trivial` does one of 14
+    things with any strength (Mueller and Hutter, "TrivialAugment", 2021), `randaugment` two of them
+    with up to 9/30 of it (Cubuk et al., "RandAugment", 2020). Each mirrors half of the images; with
+    `-no-flip` none, for classes that it would change: digits, letters, signs.
 
     Args:
-        policy: One of `POLICIES` except "none".
+        policy: As `choose_policy` gives it, except "none".
 
     Example:
         >>> seeds = np.array([[0, 0, 0], [0, 0, 1]])
@@ -49,7 +34,7 @@ class Augmenter:
     """
 
     def __init__(self, policy: str) -> None:
-        self._flip = policy == "light"
+        self._policy = policy
         # A transform carries its random state: threads that shared one would disturb each other.
         self._local = threading.local()
 
@@ -60,7 +45,7 @@ class Augmenter:
 
     def _draw(self, image: np.ndarray, seed: np.ndarray) -> np.ndarray:
         if not hasattr(self._local, "drawer"):
-            self._local.drawer = _Drawer(_make_light(self._flip))
+            self._local.drawer = _Drawer(make_transform(self._policy))
         return self._local.drawer(image, seed)
 
 
@@ -83,24 +68,5 @@ class _Drawer:
 
 
 def make_augmenter(policy: str) -> Augmenter | None:
-    """The augmenter of a policy's name; None for "none"."""
-    return None if policy == "none" else Augmenter(policy)
-
-
-def _make_light(flip: bool) -> "albumentations.Compose":
-    # Without this, albumentations asks the network for its newest version when it is imported.
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import albumentations
-        import cv2
-    move = albumentations.Affine(
-        translate_percent=(-0.06, 0.06),
-        scale=(0.94, 1.06),
-        rotate=(-10, 10),
-        border_mode=cv2.BORDER_REFLECT_101,
-        p=0.8,
-    )
-    light = albumentations.RandomBrightnessContrast(0.15, 0.15, p=0.5)
-    mirror = [albumentations.HorizontalFlip(p=0.5)] if flip else []
-    return albumentations.Compose([move, light, *mirror])
+    """The augmenter of a policy; None for "none"."""
+    return None if policy == NONE else Augmenter(policy)

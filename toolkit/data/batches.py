@@ -36,7 +36,7 @@ def image_batches(
         Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255. The rows
         that never appear are the damaged ones: `decoding_problems` says what is wrong with them.
     """
-    return _ahead(_readable(table, preparation, batch_size)).as_numpy_iterator()
+    return ahead(_readable(table, preparation, batch_size)).as_numpy_iterator()
 
 
 def view_batches(
@@ -60,7 +60,7 @@ def view_batches(
         lambda rows, number, images: (rows, number, draw(images, rows, number)),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    return _ahead(drawn).as_numpy_iterator()
+    return ahead(drawn).as_numpy_iterator()
 
 
 def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
@@ -105,7 +105,7 @@ def labelled_batches(
     read = _make_reader(preparation)
     rows = tf.data.Dataset.from_tensor_slices((files, table.labels))
     images = rows.map(lambda file, label: (read(file), label), num_parallel_calls=tf.data.AUTOTUNE)
-    return _ahead(images.batch(batch_size))
+    return ahead(images.batch(batch_size))
 
 
 def training_batches(
@@ -145,7 +145,7 @@ def training_batches(
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
-    return _ahead(_epochs(epochs).flat_map(epoch_batches))
+    return ahead(_epochs(epochs).flat_map(epoch_batches))
 
 
 def stored_batches(
@@ -183,7 +183,7 @@ def stored_batches(
             ),
         )
 
-    return _ahead(_epochs(epochs).flat_map(epoch_batches))
+    return ahead(_epochs(epochs).flat_map(epoch_batches))
 
 
 def labelled_rows(rows: StoredRows, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
@@ -194,7 +194,7 @@ def labelled_rows(rows: StoredRows, labels: np.ndarray, batch_size: int) -> tf.d
         return rows.take(indices).astype(np.float32)
 
     batches = tf.data.Dataset.range(len(labels)).batch(batch_size)
-    return _ahead(
+    return ahead(
         batches.map(
             lambda indices: (
                 tf.ensure_shape(tf.numpy_function(take, [indices], tf.float32), shape),
@@ -204,8 +204,8 @@ def labelled_rows(rows: StoredRows, labels: np.ndarray, batch_size: int) -> tf.d
     )
 
 
-def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Makes two batches ready before they are asked for."""
+def ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Makes two batches ready before they are asked for, on all cores."""
     options = tf.data.Options()
     # Each map uses all cores without tuning, which an iterator's end would wait for: up to 0.3 s.
     options.autotune.enabled = False

@@ -25,7 +25,7 @@ class Views:
     1 in the second, and so on.
 
     Attributes:
-        policy: One of `toolkit.data.augment.POLICIES`.
+        policy: As `toolkit.data.policies.choose_policy` gives it.
         seed: Of the draws.
         count: How many there are; 1 where the policy is "none", as all would be the same.
     """

@@ -153,6 +153,7 @@ def test_orientation_is_pillows(orientation, order):
         ([segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>" + bytes(100))], False),
         ([segment(0xE2, b"ICC_PROFILE\0" + bytes(3000)), segment(0xFE, b"a comment")], True),
         ([segment(0xED, b"Photoshop 3.0\0" + bytes(60_000))], True),
+        ([segment(0xED, bytes(60_000)), segment(0xE2, bytes(60_000))], True),
     ],
 )
 def test_other_segments_may_come_before_exif(before, jfif):

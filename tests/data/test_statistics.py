@@ -7,6 +7,7 @@ from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
 from toolkit.data.statistics import measure_pixels
+from toolkit.errors import NoImagesError
 
 PREPARATION = Preparation(12, 16)
 
@@ -54,6 +55,12 @@ def test_the_sample_grows_until_it_is_as_precise_as_is_asked(table, pixels):
     whole = measure_pixels(table, PREPARATION, quietly, precision=0.0, sample_step=10)
     assert whole.images == 120
     np.testing.assert_array_equal(whole.standard_error.round(9) >= 0, True)
+
+
+def test_where_none_can_be_decoded_that_is_said(table):
+    damaged = table.rows(table.paths == "red/damaged.jpg")
+    with pytest.raises(NoImagesError, match="No readable image"):
+        measure_pixels(damaged, PREPARATION, quietly)
 
 
 def test_the_same_images_give_the_same_statistics(table):

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-_HEAD_BYTES = 1 << 16
-"""Within these EXIF begins; another segment may come before it."""
+_HEAD_BYTES = 1 << 17
+"""Within these EXIF begins; other segments may come before it."""
 
 _SEGMENT_BYTES = 1 << 16
 _ORIENTATION_TAG = 0x0112

@@ -9,6 +9,7 @@ import numpy as np
 from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import ImageTable
+from toolkit.errors import NoImagesError
 from toolkit.progress import Progress
 
 PRECISION = 0.25
@@ -69,12 +70,17 @@ def measure_pixels(
     Returns:
         Sums over pixels are centred and merged batch by batch, in float64: see Chan, Golub and
         LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+
+    Raises:
+        NoImagesError: None can be decoded.
     """
     order = np.random.default_rng(0).permutation(len(table))
     sums = _Sums(preparation)
     sampled = _samples(table.rows(order), preparation, sums, precision, sample_step)
     for images in progress(sampled, -(-len(table) // BATCH_SIZE), "Measuring pixels"):
         sums.add(images)
+    if not sums.images:
+        raise NoImagesError(table.root)
     return sums.statistics(len(table))
 
 

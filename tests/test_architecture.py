@@ -24,7 +24,7 @@ ORDER = [
     ["run_record"],
     ["probing"],
     ["tuning"],
-    ["job", "splitting"],
+    ["augmenting", "job", "splitting"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

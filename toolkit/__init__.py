@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit import backbones, cache
+    from toolkit.augmenting import augment
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Prediction",
     "SplitResult",
+    "augment",
     "backbones",
     "cache",
     "evaluate",
@@ -26,6 +28,7 @@ __all__ = [
 
 _MODULES = {
     "Classifier": "toolkit.serving.loaded",
+    "augment": "toolkit.augmenting",
     "Prediction": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
     "evaluate": "toolkit.serving.evaluate",

@@ -15,6 +15,7 @@ VERBS = {
     "finetune": "Train a classifier on a folder of labelled images.",
     "predict": "Predict images with a saved classifier.",
     "split": "Write splits, or folds, as tables that every command reads.",
+    "augment": "Draw what an augmentation policy makes of images.",
     "evaluate": "Measure a saved classifier on labelled images.",
     "backbones": "List the pretrained networks.",
     "cache": "Show or clear what is kept to be faster next time.",

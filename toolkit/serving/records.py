@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import ImageTable
-from toolkit.data.views import Augment
+from toolkit.data.views import Views, content_numbers
+from toolkit.errors import NoImagesError
 from toolkit.evaluation import pictures
 from toolkit.serving.bundle import write_csv
 
@@ -79,15 +80,26 @@ def thumbnail(file: Path) -> np.ndarray:
 
 
 def draw_augmentations(
-    table: ImageTable, preparation: Preparation, augment: Augment, seed: int, path: Path
+    table: ImageTable,
+    preparation: Preparation,
+    views: Views,
+    path: Path,
+    count: int = SHOWN_AUGMENTATIONS,
 ) -> None:
-    """Draws `augmentations.png`: eight training images, each with draws as training sees them."""
-    shown = table.rows(np.linspace(0, len(table) - 1, SHOWN_AUGMENTATIONS).astype(int))
-    _, images = next(image_batches(shown, preparation, SHOWN_AUGMENTATIONS))
-    originals = np.rint(images).astype(np.uint8)
-    rows = np.arange(len(originals))
-    draws = [
-        augment(originals, np.stack([np.full_like(rows, seed), np.full_like(rows, k), rows], -1))
-        for k in range(DRAWS)
-    ]
-    pictures.augmentations(list(originals), [list(row) for row in zip(*draws, strict=True)], path)
+    """Draws some images, from all over a table, each with its views as training sees them.
+
+    Raises:
+        NoImagesError: None of them can be decoded.
+    """
+    shown = table.rows(np.unique(np.linspace(0, len(table) - 1, count).astype(int)))
+    rows, images = next(image_batches(shown, preparation, count), (None, None))
+    if images is None:
+        raise NoImagesError(table.root)
+    contents = content_numbers(shown)[rows]
+    draws = [_bytes(views.draw(images, contents, number)) for number in range(views.count)]
+    drawn = [list(row) for row in zip(*draws, strict=True)]
+    pictures.augmentations(list(_bytes(images)), drawn, path)
+
+
+def _bytes(images: np.ndarray) -> np.ndarray:
+    return np.rint(images).astype(np.uint8)

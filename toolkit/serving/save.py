@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from toolkit.data.augment import make_augmenter
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import TEST, TRAIN, ImageTable
+from toolkit.data.views import Views
 from toolkit.evaluation import pictures
 from toolkit.progress import Progress
 from toolkit.serving import records
@@ -108,8 +108,8 @@ def _draw(trained: Trained, extra: Path) -> None:
     records.draw_results(trained.table.split(TEST), classes, trained.test_probabilities, extra)
     probe = trained.metrics["probe"]
     pictures.learning_curves(trained.history, probe, extra / "learning_curves.png")
-    augmenter = make_augmenter(options["augment"])
-    if augmenter is not None:
+    views = Views(options["augment"], options["seed"], records.DRAWS)
+    if views.augment is not None:
         train = trained.table.split(TRAIN)
         path = extra / "augmentations.png"
-        records.draw_augmentations(train, trained.preparation, augmenter, options["seed"], path)
+        records.draw_augmentations(train, trained.preparation, views, path)

@@ -15,7 +15,7 @@ from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
 from toolkit.data.views import Views
-from toolkit.errors import NoImagesError, NotWritableError, OptionError
+from toolkit.errors import NoClassesError, NoImagesError, NotWritableError, OptionError
 from toolkit.evaluation import pictures
 
 
@@ -84,7 +84,7 @@ def test_bad_input_is_refused_and_leaves_nothing_behind(photos, tmp_path):
     fail(OptionError, "--draws must be a whole number from 1", draws=-1)
     fail(OptionError, "--crop must be one of", crop="stretch")
     (tmp_path / "empty" / "cat").mkdir(parents=True)
-    fail(NoImagesError, "No readable image", data=tmp_path / "empty")
+    fail(NoClassesError, "no class folders with images", data=tmp_path / "empty")
     whole = (photos / "red" / "red-000.jpg").read_bytes()
     (tmp_path / "empty" / "cat" / "a.jpg").write_bytes(whole[:-400])
     fail(NoImagesError, "No readable image", data=tmp_path / "empty", image_size=16)

@@ -11,7 +11,7 @@ from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
 from toolkit.data.views import Views
-from toolkit.errors import NoImagesError, NotWritableError, OptionError
+from toolkit.errors import NoClassesError, NoImagesError, NotWritableError, OptionError
 from toolkit.files import appearing, naming_full_disk
 from toolkit.options import check_whole
 from toolkit.progress import Reporter
@@ -75,6 +75,8 @@ def augment(
     if path.suffix.lower() != ".png":
         raise OptionError("--output", "a file whose name ends in .png", str(path))
     listing = list_source(data, columns, root)
+    if not listing.files:
+        raise NoClassesError(data, [])
     chosen = choose_policy(policy, listing.flips)
     if chosen == NONE:
         raise OptionError("--policy", f"one that draws: {', '.join(POLICIES[1:])}", NONE)

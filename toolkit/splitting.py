@@ -100,7 +100,7 @@ def split(
         relative = [_write(each, to) for each, to in zip(tables, paths, strict=True)]
     return SplitResult(
         paths=paths,
-        root="" if all(relative) else str(table.root),
+        root="" if all(relative) else os.path.normpath(table.root),
         counts=[_counts(each) for each in tables],
         groups=len(set(units(table))) if has_groups(table) else 0,
         problems=table.problems,

@@ -61,7 +61,8 @@ def _print(result: "SplitResult") -> None:
 
     console = Console(highlight=False)
     for path, counts in zip(result.paths, result.counts, strict=True):
-        table = Table(title=str(path), title_justify="left", box=None, padding=(0, 2, 0, 0))
+        console.print(str(path), soft_wrap=True, markup=False)
+        table = Table(box=None, padding=(0, 2, 0, 0))
         table.add_column("class")
         for name in counts:
             table.add_column(name, justify="right")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.conftest import draw_image
 from toolkit.data.batches import image_batches
-from toolkit.data.plain import plain_windows
+from toolkit.data.plain import GROWS, OTHER, SHRINKS, plain_windows
 from toolkit.data.prepare import CENTER, PAD, SQUASH, Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
@@ -60,20 +60,24 @@ def test_a_plain_jpeg_gives_the_same_pixels_as_any_other(table, size, crop):
     preparation = Preparation(*size, crop=crop)
     fast = by_row(table, preparation)
     slow = by_row(dataclasses.replace(table, plain_shapes=None), preparation)
-    assert plain_windows(table.plain_shapes, preparation)[0].sum() >= 8
+    assert (plain_windows(table.plain_shapes, preparation)[0] != OTHER).sum() >= 8
     assert fast.keys() == slow.keys()
     for row, image in fast.items():
         np.testing.assert_array_equal(image, slow[row], err_msg=table.paths[row])
 
 
-def test_what_would_grow_or_is_shrunk_while_decoded_is_read_in_the_usual_way(table):
-    readable, windows = plain_windows(table.plain_shapes, Preparation(16, 16))
-    named = dict(zip(table.paths, readable, strict=True))
-    assert named["a/0.jpg"] and named["a/5.jpg"]
-    assert not named["a/7.jpg"], "9 pixels high"
-    assert not named["a/6.jpg"], "12 times as large as wanted"
-    assert windows.shape == (readable.sum(), 2, 4)
-    assert not plain_windows(table.plain_shapes, Preparation(16, 16, crop=PAD))[0].any()
+def test_what_is_shrunk_while_decoded_or_padded_is_read_in_the_usual_way(table):
+    kinds, windows = plain_windows(table.plain_shapes, Preparation(16, 16))
+    named = dict(zip(table.paths, kinds, strict=True))
+    assert named["a/0.jpg"] == named["a/5.jpg"] == SHRINKS
+    assert named["a/7.jpg"] == GROWS, "9 pixels high"
+    assert named["a/6.jpg"] == OTHER, "12 times as large as wanted"
+    assert named["a/turned.jpg"] == named["a/picture.png"] == named["b/cut.jpg"] == OTHER
+    assert windows.shape == (len(table), 2, 4)
+    padded = plain_windows(table.plain_shapes, Preparation(16, 16, crop=PAD))[0]
+    assert set(padded) == {OTHER}
+    thin = np.array([[1, 400], [400, 1]])
+    assert set(plain_windows(thin, Preparation(8, 24))[0]) <= {OTHER, GROWS}
 
 
 def test_a_plain_jpeg_that_is_damaged_inside_is_left_out(folder, tmp_path):

@@ -111,10 +111,16 @@ def choose_engine(name: str, network: keras.Model, sample: Sample, keep: bool = 
     candidates = _candidates(name)
     if not candidates:
         return keras_engine(network)
+
+    @functools.cache
+    def expected() -> np.ndarray:
+        # Called once, it is done sooner than its graph is built.
+        return keras.ops.convert_to_numpy(network(sample.read(), training=False))
+
     cuts = [[cut.lower, cut.upper] for cut in cuts_where_narrow(network, MOST_CUTS)]
     for candidate in candidates:
         divisions = cuts if candidate == MIXED else cuts[:1] or [[network]]
-        engine = _first_that_agrees(candidate, network, divisions, sample, keep)
+        engine = _first_that_agrees(candidate, network, divisions, sample, expected, keep)
         if engine is not None:
             return engine
     return keras_engine(network)
@@ -138,13 +144,14 @@ def _first_that_agrees(
     network: keras.Model,
     divisions: list[list[keras.Model]],
     sample: Sample,
+    expected: Callable[[], np.ndarray],
     keep: bool,
 ) -> Engine | None:
     """An engine whose difference from Keras is small, of those that run a network's parts."""
     is_news = False
     for parts in divisions:
         engine = _openvino_engine(name, parts, keep)
-        difference, is_news = _difference_from_keras(engine, network, sample, keep)
+        difference, is_news = _difference_from_keras(engine, network, sample, expected, keep)
         if difference <= LARGEST_DIFFERENCE[name]:
             return replace(engine, difference=difference)
     if is_news:
@@ -181,19 +188,28 @@ def _compile(part: keras.Model, name: str, place: int, keep: bool) -> Run:
 
 
 def _difference_from_keras(
-    engine: Engine, network: keras.Model, sample: Sample, keep: bool
+    engine: Engine,
+    network: keras.Model,
+    sample: Sample,
+    expected: Callable[[], np.ndarray],
+    keep: bool,
 ) -> tuple[float, bool]:
-    """The engine's difference from Keras on a sample, and whether it was not known before."""
+    """The engine's difference from Keras on a sample, and whether it was not known before.
+
+    Args:
+        engine: What is compared.
+        network: What it runs.
+        sample: What it is compared on.
+        expected: Gives what Keras makes of the sample.
+        keep: Whether the cache is used.
+    """
     key = f"{engine.version} {sample.key}"
     digest = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     record = _folder(network) / f"difference-{engine.name}-{digest}.json" if keep else None
     known = _read(record) if record else None
     if known is not None:
         return known, False
-    images = sample.read()
-    # Called once, it is done sooner than its graph is built.
-    expected = keras.ops.convert_to_numpy(network(images, training=False))
-    difference = _difference(engine(images), expected)
+    difference = _difference(engine(sample.read()), expected())
     if record:
         _write(record, difference)
     return difference, True

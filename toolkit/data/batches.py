@@ -1,5 +1,6 @@
 """Batches of prepared images, streamed from the files with tf.data."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -7,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import make_decoder
-from toolkit.data.plain import make_plain_reader, plain_windows
+from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
 from toolkit.data.table import ImageTable, Problem
@@ -67,21 +68,26 @@ def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> t
     """Batches of row numbers and images: the plain JPEGs, then the others."""
     files, shapes = np.array(table.files(), object), table.plain_shapes
     shapes = np.zeros([len(table), 2], np.int32) if shapes is None else shapes
-    plain, windows = plain_windows(shapes, preparation)
-    read, read_plain = _make_reader(preparation), make_plain_reader(preparation)
+    kinds, windows = plain_windows(shapes, preparation)
+    parts = []
+    # What none of the files needs is not even built. The last is there also where none are.
+    for kind in sorted(set(kinds), reverse=True) or [OTHER]:
+        chosen = kinds == kind
+        names = tf.constant(files[chosen], tf.string)
+        columns = np.flatnonzero(chosen), names, windows[chosen]
+        read = _make_window_reader(preparation, kind)
+        rows = tf.data.Dataset.from_tensor_slices(columns)
+        parts.append(rows.map(read, num_parallel_calls=tf.data.AUTOTUNE))
+    images = functools.reduce(tf.data.Dataset.concatenate, parts)
+    return images.ignore_errors().batch(batch_size)
 
-    def rows(chosen: np.ndarray, *more: np.ndarray) -> tf.data.Dataset:
-        columns = np.flatnonzero(chosen), tf.constant(files[chosen], tf.string), *more
-        return tf.data.Dataset.from_tensor_slices(columns)
 
-    first = rows(plain, windows).map(
-        lambda row, file, window: (row, read_plain(tf.io.read_file(file), window)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    others = rows(~plain).map(
-        lambda row, file: (row, read(file)), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    return first.concatenate(others).ignore_errors().batch(batch_size)
+def _make_window_reader(preparation: Preparation, kind: int) -> Callable:
+    if kind == OTHER:
+        read = _make_reader(preparation)
+        return lambda row, file, window: (row, read(file))
+    read_plain = make_plain_reader(preparation, kind)
+    return lambda row, file, window: (row, read_plain(tf.io.read_file(file), window))
 
 
 def _files(table: ImageTable) -> tf.Tensor:

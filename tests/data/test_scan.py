@@ -245,7 +245,7 @@ def test_the_order_is_the_listings_whatever_thread_is_faster(tmp_path, monkeypat
     chunked = scan(listing, MANY, quietly)
 
     assert passed.is_set()
-    assert [f for f, _, _ in listing.files if f != "a/bad.png"] == whole.paths.tolist()
+    assert [f.path for f in listing.files if f.path != "a/bad.png"] == whole.paths.tolist()
     for column in ("paths", "labels", "digests", "splits"):
         np.testing.assert_array_equal(getattr(whole, column), getattr(chunked, column))
     assert whole.problems == chunked.problems

@@ -99,7 +99,7 @@ def test_bad_engines_are_refused(finished, monkeypatch):
         toolkit.load(finished.path, "keras")
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        engines.importlib.util,
+        importlib.util,
         "find_spec",
         lambda name, *more: None if name == "openvino" else find_spec(name, *more),
     )

@@ -28,7 +28,7 @@ from benchmarks.training import compile_model, fit, make_classifier
 from toolkit.data.batches import steps_per_epoch
 from toolkit.data.splits import assign_splits, check_classes
 from toolkit.data.table import TRAIN, ImageTable
-from toolkit.tuning import Source, make_source
+from toolkit.tuning import TrainingData, make_training_data
 
 IMAGES = 512
 EPOCHS = 6
@@ -99,8 +99,8 @@ class _Training:
             return [f"No activations could be cached: {self._source.why}."]
         return [f"{self._source.views} views of each photo, by {self._source.engine}."]
 
-    def _make(self) -> Source:
-        return make_source(self._model, self._below, self._table, self._frozen, self._engine)
+    def _make(self) -> TrainingData:
+        return make_training_data(self._model, self._below, self._table, self._frozen, self._engine)
 
 
 def _whole_trainings(

@@ -5,14 +5,12 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from toolkit.data.source import Source
 from toolkit.errors import OptionError
 from toolkit.options import FinetuneOptions, check_unfreeze, model_name
 
 GOOD = FinetuneOptions(
-    data="images",
-    columns={},
-    root=None,
-    group_by=None,
+    data=Source("images"),
     crop="center",
     normalize="backbone",
     backbone="resnet50",

@@ -1,6 +1,7 @@
 """Runs that are killed, interrupted, run out of disk, or meet: nothing half made is ever seen."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -70,6 +71,8 @@ def start(cache, *arguments):
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell lets what it runs in the background ignore Ctrl-C, and its children inherit that.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -26,6 +26,10 @@ def photos(tmp_path):
     return folder
 
 
+def grouped(photos):
+    return toolkit.Source(photos, group_by=r"/(person\d+)")
+
+
 def read(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -55,7 +59,7 @@ def test_the_manifest_says_where_finetune_puts_each_image(photos, tmp_path):
 
 
 def test_groups_stay_together_and_are_written(photos, tmp_path):
-    result = toolkit.split(photos, tmp_path / "out.csv", group_by=r"/(person\d+)", quiet=True)
+    result = toolkit.split(grouped(photos), tmp_path / "out.csv", quiet=True)
 
     rows = read(tmp_path / "out.csv")
     sides = {(row["group"], row["split"]) for row in rows}
@@ -64,9 +68,7 @@ def test_groups_stay_together_and_are_written(photos, tmp_path):
 
 
 def test_folds_validate_each_image_once_and_keep_the_test_images(photos, tmp_path):
-    result = toolkit.split(
-        photos, tmp_path / "out.csv", folds=3, group_by=r"/(person\d+)", quiet=True
-    )
+    result = toolkit.split(grouped(photos), tmp_path / "out.csv", folds=3, quiet=True)
 
     assert [path.name for path in result.paths] == [f"out-fold-{k}.csv" for k in (1, 2, 3)]
     folds = [read(path) for path in result.paths]
@@ -88,13 +90,13 @@ def test_folds_validate_each_image_once_and_keep_the_test_images(photos, tmp_pat
 
 def test_more_folds_than_groups_are_refused(photos, tmp_path):
     with pytest.raises(OptionError, match=r"--folds must be at most \d: .* no more groups"):
-        toolkit.split(photos, tmp_path / "x.csv", folds=11, group_by=r"/(person\d+)", quiet=True)
+        toolkit.split(grouped(photos), tmp_path / "x.csv", folds=11, quiet=True)
     with pytest.raises(OptionError, match="no more different images"):
         toolkit.split(photos, tmp_path / "x.csv", folds=21, quiet=True)
     with pytest.raises(OptionError, match="--folds must be a whole number from 2"):
         toolkit.split(photos, tmp_path / "x.csv", folds=1, quiet=True)
     with pytest.raises(TooFewImagesError, match="3 groups of readable images"):
-        toolkit.split(photos, tmp_path / "x.csv", group_by="(e)", quiet=True)
+        toolkit.split(toolkit.Source(photos, group_by="(e)"), tmp_path / "x.csv", quiet=True)
     assert not list(tmp_path.glob("*.csv"))
 
 
@@ -103,7 +105,7 @@ def test_a_manifest_beside_the_images_needs_no_root_and_another_says_it(photos, 
     assert read(photos / "inside.csv")[0]["path"].startswith("blue/person")
     away = toolkit.split(photos, tmp_path / "new" / "folder" / "away.csv", quiet=True)
     assert (inside.root, away.root) == ("", str(photos))
-    listing = list_source(away.paths[0], root=away.root)
+    listing = list_source(toolkit.Source(away.paths[0], root=away.root))
     assert (listing.root / listing.files[0].path).exists()
 
 
@@ -137,7 +139,7 @@ def test_the_command_shows_counts_and_what_to_do_next(photos, tmp_path, monkeypa
 
 def test_finetune_and_evaluate_read_a_manifest(photos, tmp_path, capsys):
     split = tmp_path / "out.csv"
-    toolkit.split(photos, split, group_by=r"/(person\d+)", quiet=True)
+    toolkit.split(grouped(photos), split, quiet=True)
 
     result = toolkit.finetune(
         split, weights="random", image_size=32, epochs=0, models_dir=tmp_path / "models", quiet=True
@@ -151,10 +153,8 @@ def test_finetune_and_evaluate_read_a_manifest(photos, tmp_path, capsys):
     assert result.run["data"]["images"] == images
     # What a bundle records is a manifest, too.
     again = result.path / "assets.extra" / "splits.csv"
-    assert (
-        toolkit.evaluate(result.path, again, root=tmp_path, quiet=True).metrics["n"]
-        == (images[TEST])
-    )
+    source = toolkit.Source(again, root=tmp_path)
+    assert toolkit.evaluate(result.path, source, quiet=True).metrics["n"] == images[TEST]
     arguments = [str(result.path), "--data", str(again), "--root", str(tmp_path), "--quiet"]
     assert main.run(["evaluate", *arguments, "--output", str(tmp_path / "report"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n"] == images[TEST]

@@ -29,7 +29,7 @@ from toolkit.probing import FrozenNetwork
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
-from toolkit.tuning import make_source
+from toolkit.tuning import make_training_data
 
 PREPARATION = Preparation(16, 16)
 OPTIONS = replace(GOOD, epochs=3, batch_size=8, seed=5, split=(0.6, 0.2, 0.2))
@@ -63,7 +63,8 @@ def source_of(table, unfreeze=2, network=None, dropout=0.0, engine=keras_engine,
     model, stages = with_head(network, dropout), stages_of(network)
     trained = freeze_below(model, stages, unfreeze)
     frozen = FrozenNetwork(network, PREPARATION, replace(OPTIONS, **options), Reporter(quiet=True))
-    return model, make_source(model, frozen_layers(stages, trained), table, frozen, engine(network))
+    below = frozen_layers(stages, trained)
+    return model, make_training_data(model, below, table, frozen, engine(network))
 
 
 def together(batches):

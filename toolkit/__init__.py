@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit import backbones, cache
     from toolkit.augmenting import augment
+    from toolkit.data.source import Source
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
@@ -15,6 +16,7 @@ __all__ = [
     "Classifier",
     "Evaluation",
     "Prediction",
+    "Source",
     "SplitResult",
     "augment",
     "backbones",
@@ -28,15 +30,16 @@ __all__ = [
 
 _MODULES = {
     "Classifier": "toolkit.serving.loaded",
-    "augment": "toolkit.augmenting",
-    "Prediction": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
+    "Prediction": "toolkit.serving.loaded",
+    "Source": "toolkit.data.source",
+    "SplitResult": "toolkit.splitting",
+    "augment": "toolkit.augmenting",
     "evaluate": "toolkit.serving.evaluate",
     "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",
     "split": "toolkit.splitting",
-    "SplitResult": "toolkit.splitting",
 }
 
 

@@ -1,7 +1,6 @@
 """A picture of what an augmentation policy makes of images, before anything is trained on it."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.policies import NONE, POLICIES, check_draws, choose_policy
 from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
+from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.views import Views
 from toolkit.errors import NoClassesError, NoImagesError, NotWritableError, OptionError
@@ -24,7 +24,7 @@ SIZE = 224
 
 
 def augment(
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Source,
     output: str | os.PathLike[str] = "augmentations.png",
     *,
     policy: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
@@ -32,8 +32,6 @@ def augment(
     draws: int = 6,
     image_size: int = SIZE,
     crop: str = CENTER,
-    columns: Mapping[str, str] | str | None = None,
-    root: str | os.PathLike[str] | None = None,
     max_pixels: int = MAX_PIXELS,
     seed: int = 0,
     quiet: bool = False,
@@ -44,15 +42,13 @@ def augment(
     k is what epoch k sees.
 
     Args:
-        data: Any source that `finetune` takes.
+        data: A `toolkit.Source`, or its location alone.
         output: The PNG file to write; one that is there is replaced.
         policy: What `finetune` takes as `augment`.
         images: How many are shown, from all over the source.
         draws: Of each.
         image_size: Height and width in pixels that they are prepared for.
         crop: See `finetune`.
-        columns: Other names of a manifest's columns, as {"label": "species"} or "label=species".
-        root: The folder that a manifest's paths are relative to, if it is not its own.
         max_pixels: Larger images are left out.
         seed: Another seed gives other draws.
         quiet: Show no progress.
@@ -67,16 +63,16 @@ def augment(
         >>> toolkit.augment("./images", policy="strong")
         PosixPath('augmentations.png')
     """
-    for name, value in (("--images", images), ("--draws", draws), ("--image-size", image_size)):
-        check_whole(name, value, 1)
+    for option, value in (("--images", images), ("--draws", draws), ("--image-size", image_size)):
+        check_whole(option, value, 1)
     check_whole("--seed", seed, 0)
     check_crop(crop)
     path = Path(output).expanduser()
     if path.suffix.lower() != ".png":
         raise OptionError("--output", "a file whose name ends in .png", str(path))
-    listing = list_source(data, columns, root)
+    listing, name = list_source(data), as_source(data).location
     if not listing.files:
-        raise NoClassesError(data, [])
+        raise NoClassesError(name, [])
     chosen = choose_policy(policy, listing.flips)
     if chosen == NONE:
         raise OptionError("--policy", f"one that draws: {', '.join(POLICIES[1:])}", NONE)
@@ -85,7 +81,7 @@ def augment(
     table = scan(listing, max_pixels, reporter.progress)
     reporter.problems(table.problems, "problems.csv in a model's assets.extra")
     if not len(table):
-        raise NoImagesError(data)
+        raise NoImagesError(name)
     preparation = Preparation(image_size, image_size, max_pixels, crop=crop)
     try:
         with naming_full_disk("the picture", path), appearing(path) as temporary:

@@ -41,7 +41,7 @@ class NoSuchSourceError(ToolkitError, FileNotFoundError):
 
     def __init__(self, source: object, is_file: bool = False) -> None:
         super().__init__(
-            "--data takes a folder of class folders, a manifest (.csv, .parquet), or "
+            "--data takes a folder of class folders, a manifest (.csv, .parquet), tfds:NAME, or "
             f"sample:digits. There is no {'file' if is_file else 'folder'} {source}"
         )
 
@@ -53,6 +53,16 @@ class ManifestError(ToolkitError, ValueError):
         super().__init__(
             "A manifest has the columns path and label, and may have split and group. "
             f"{manifest}: {problem}; {mend}."
+        )
+
+
+class DatasetError(ToolkitError, ValueError):
+    """A TensorFlow data set that cannot be used."""
+
+    def __init__(self, source: object, problem: str, mend: str = "take another") -> None:
+        super().__init__(
+            "A TensorFlow data set must have images with class labels, and be on this machine or "
+            f"within reach. {source}: {problem}; {mend}."
         )
 
 

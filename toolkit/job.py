@@ -18,10 +18,10 @@ from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.clock import Clock
 from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.decode import MAX_PIXELS
-from toolkit.data.manifest import parse_columns
 from toolkit.data.policies import check_draws, choose_policy
 from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
+from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.splits import check_classes, fix_splits
 from toolkit.data.statistics import measure_pixels
@@ -38,7 +38,7 @@ from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
 from toolkit.training.progress import TrainingProgress
-from toolkit.tuning import Source, make_source
+from toolkit.tuning import TrainingData, make_training_data
 
 if TYPE_CHECKING:
     import albumentations
@@ -48,12 +48,9 @@ PREDICTION_BATCH = 64
 
 
 def finetune(
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Source | Mapping[str, Any],
     backbone: str = "efficientnet-lite0",
     *,
-    columns: Mapping[str, str] | str | None = None,
-    root: str | os.PathLike[str] | None = None,
-    group_by: str | None = None,
     name: str | None = None,
     models_dir: str | os.PathLike[str] = "models",
     weights: str | os.PathLike[str] = "imagenet",
@@ -86,13 +83,8 @@ def finetune(
     the test split, and saved as `models_dir/name/VERSION/`.
 
     Args:
-        data: A folder of class folders, a folder with `train/` and `val/` or `test/` of such, a
-            manifest (CSV or Parquet with the columns path and label, and if it likes split and
-            group), or "sample:digits".
-        columns: Other names of a manifest's columns, as {"label": "species"} or "label=species".
-        root: The folder that a manifest's paths are relative to, if it is not its own.
-        group_by: Keeps images together that must be on one side of the split: a manifest's column,
-            or a regular expression on the paths, of which what its groups capture counts.
+        data: Labelled images: a folder, a manifest, "tfds:NAME" or "sample:digits"; a
+            `toolkit.Source` says more of them.
         backbone: The pretrained network; `toolkit backbones` lists them.
         name: To save under; by default the data folder's name.
         models_dir: The model repository.
@@ -143,14 +135,11 @@ def finetune(
         >>> result.classifier.predict(["photo.jpg"])[0].label
         'cat'
     """
-    columns = parse_columns(columns) if isinstance(columns, str) else dict(columns or {})
-    listing = list_source(data, columns, root, group_by)
+    source = as_source(data)
+    listing = list_source(source)
     entry = backbones.find(backbone)
     options = FinetuneOptions(
-        data=os.fspath(data),
-        columns=columns,
-        root=None if root is None else os.fspath(root),
-        group_by=group_by,
+        data=source,
         backbone=entry.name,
         weights=os.fspath(weights),
         image_size=image_size,
@@ -175,7 +164,7 @@ def finetune(
     check_normalization(options.normalize)
     check_engine(options.engine)
     check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
-    folder = Path(models_dir).expanduser() / model_name(name, options.data)
+    folder = Path(models_dir).expanduser() / model_name(name, source.location)
     clock, reporter = Clock(), Reporter(quiet)
     with UnfinishedRun.start(folder, asdict(options), resume) as run:
         if resume and not run.resumed:
@@ -219,10 +208,10 @@ def finetune(
             stages = backbones.stage_layers(network.model, entry)
             trained_stages = freeze_below(model, stages, options.unfreeze)
             checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
-            source = make_source(
+            training = make_training_data(
                 model, frozen_layers(stages, trained_stages), features.table, frozen, probed.engine
             )
-            _fine_tune(source, len(features.table.split(TRAIN)), checkpoint, options, reporter)
+            _fine_tune(training, len(features.table.split(TRAIN)), checkpoint, options, reporter)
             choice = _choose(
                 model, probe_metrics, checkpoint, features.table, preparation, reporter
             )
@@ -265,10 +254,10 @@ def finetune(
                     "engine": {
                         "features": probed.engine.name,
                         "difference": probed.engine.difference,
-                        "views": source.engine,
+                        "views": training.engine,
                     },
-                    "views": source.views,
-                    "trained_on_images": source.why,
+                    "views": training.views,
+                    "trained_on_images": training.why,
                     "timings": clock.parts,
                 },
             )
@@ -288,7 +277,7 @@ class _Choice:
 
 
 def _fine_tune(
-    source: Source,
+    data: TrainingData,
     images: int,
     checkpoint: Checkpoint,
     options: FinetuneOptions,
@@ -299,9 +288,9 @@ def _fine_tune(
     progress = TrainingProgress(steps, options.epochs)
     try:
         fine_tune(
-            source.model,
-            source.training,
-            source.validation,
+            data.model,
+            data.training,
+            data.validation,
             steps_per_epoch=steps,
             epochs=options.epochs,
             learning_rate=options.learning_rate,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.data.manifest import is_manifest
+from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError
 
@@ -20,10 +21,7 @@ LARGEST_NUMBER = 2**31 - 1
 class FinetuneOptions:
     """What decides a run's result; `toolkit.finetune` explains each."""
 
-    data: str
-    columns: dict[str, str]
-    root: str | None
-    group_by: str | None
+    data: Source
     backbone: str
     weights: str
     image_size: int | tuple[int, int] | None

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.groups import has_groups, units
 from toolkit.data.manifest import write_manifest
 from toolkit.data.scan import scan
+from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.splits import assign_splits, check_classes, check_fractions
 from toolkit.data.table import SPLITS, TEST, TRAIN, VALIDATION, ImageTable, Problem
@@ -41,14 +42,11 @@ class SplitResult:
 
 
 def split(
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Source,
     output: str | os.PathLike[str] | None = None,
     *,
     split: Sequence[float] | str = "auto",
     folds: int | None = None,
-    group_by: str | None = None,
-    columns: Mapping[str, str] | str | None = None,
-    root: str | os.PathLike[str] | None = None,
     max_pixels: int = MAX_PIXELS,
     seed: int = 0,
     quiet: bool = False,
@@ -58,16 +56,13 @@ def split(
     The places are those that `finetune` gives with the same seed and options.
 
     Args:
-        data: Any source that `finetune` takes.
+        data: A `toolkit.Source`, or its location alone.
         output: A new CSV file; with folds, files with "-fold-1", "-fold-2", ... before its suffix.
             By default the data's name with "-splits.csv", in the working folder.
         split: Shares of train, validation and test, or "auto" (see `finetune`).
         folds: Writes so many manifests, each with another part of all but the test images as
             validation: stratified, and no group on two sides (scikit-learn's
             `StratifiedGroupKFold`).
-        group_by: A manifest's column, or a regular expression on the paths (see `finetune`).
-        columns: Other names of a manifest's columns, as {"label": "species"} or "label=species".
-        root: The folder that a manifest's paths are relative to, if it is not its own.
         max_pixels: Larger images are left out.
         seed: Another seed gives another split.
         quiet: Show no progress.
@@ -76,15 +71,15 @@ def split(
         ToolkitError: Something that the caller can mend, said in its message.
 
     Example:
-        >>> toolkit.split("./images", "images.csv", group_by=r"(patient-\d+)").paths
-        [PosixPath('images.csv')]
+        >>> toolkit.split(toolkit.Source("./images", group_by=r"(patient-\d+)")).paths
+        [PosixPath('images-splits.csv')]
     """
     check_fractions(split)
     check_whole("--seed", seed, 0)
     if folds is not None:
         check_whole("--folds", folds, 2)
-    listing = list_source(data, columns, root, group_by)
-    name = f"{model_name(None, os.fspath(data))}-splits.csv"
+    listing = list_source(data)
+    name = f"{model_name(None, as_source(data).location)}-splits.csv"
     path = Path(output).expanduser() if output is not None else Path(name)
     paths = [path]
     if folds is not None:

@@ -1,4 +1,4 @@
-"""Fine-tuning's source: cached activations of augmented views, or the images themselves."""
+"""What fine-tuning reads: cached activations of augmented views, or the images themselves."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ VALIDATION_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingData:
     """What the fit loop trains on.
 
     Attributes:
@@ -46,13 +46,13 @@ class Source:
     engine: str
 
 
-def make_source(
+def make_training_data(
     model: keras.Model,
     frozen_layers: list[keras.layers.Layer],
     table: ImageTable,
     network: FrozenNetwork,
     engine: Engine,
-) -> Source:
+) -> TrainingData:
     """Takes the activations below the trained stages out of the cache, computed there once.
 
     Where that cannot be, or would not pay, training reads the images.
@@ -102,7 +102,7 @@ def _wanted(options: FinetuneOptions) -> int:
 
 def _from_cache(
     cut: Cut, views: Views, table: ImageTable, network: FrozenNetwork, engine: Engine
-) -> Source:
+) -> TrainingData:
     options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
     lower = replace(network, model=cut.lower)
     engine = lower.engine(engine.name, table)
@@ -119,7 +119,7 @@ def _from_cache(
     measured = lower.features(
         validation, engine, dtype="float16", description="Computing validation"
     )
-    return Source(
+    return TrainingData(
         model=cut.upper,
         training=lambda epochs: stored_batches(
             rows, train.labels, options.batch_size, seed=options.seed, epochs=epochs
@@ -135,10 +135,10 @@ def _from_cache(
 
 def _from_images(
     model: keras.Model, views: Views, table: ImageTable, network: FrozenNetwork, why: str
-) -> Source:
+) -> TrainingData:
     options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
     preparation = network.preparation
-    return Source(
+    return TrainingData(
         model=logits_model(model),
         training=lambda epochs: training_batches(
             train, preparation, options.batch_size, views=views, epochs=epochs

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from toolkit.data.manifest import list_manifest, parse_columns, write_manifest
+from toolkit.data.source import Source
 from toolkit.data.sources import list_source
 from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
 from toolkit.errors import ManifestError, MissingPackageError, NoSuchSourceError, OptionError
@@ -72,9 +73,9 @@ def test_other_names_of_columns_can_be_given(write):
     path = write("file,species,camera\na.jpg,cat,1\nb.jpg,dog,2\n")
     expected = [("a.jpg", "cat", "", "1"), ("b.jpg", "dog", "", "2")]
 
-    assert list_source(path, "path=file, label=species, group=camera").files == expected
+    assert list_source(Source(path, "path=file, label=species, group=camera")).files == expected
     names = {"path": "file", "label": "species"}
-    assert list_source(path, names, group_by="camera").files == expected
+    assert list_source(Source(path, names, group_by="camera")).files == expected
     assert parse_columns("path=file,label=species") == names
     for text in ("file", "path=", "name=file", "=file"):
         with pytest.raises(OptionError, match="--columns must be pairs as label=species"):
@@ -83,7 +84,7 @@ def test_other_names_of_columns_can_be_given(write):
 
 def test_a_part_of_the_path_can_be_the_group(write):
     path = write("path,label\nann/1.jpg,cat\nbob/1.jpg,dog\n")
-    groups = [file.group for file in list_source(path, group_by=r"^(\w+)/").files]
+    groups = [file.group for file in list_source(Source(path, group_by=r"^(\w+)/")).files]
     assert groups == ["ann", "bob"]
 
 
@@ -119,14 +120,14 @@ def test_the_root_may_be_another_folder_that_paths_do_not_leave(write, tmp_path)
     photos = tmp_path / "elsewhere"
     path = write(f"path,label\n{photos}/a.jpg,cat\nb/c.jpg,dog\n")
 
-    listing = list_source(path, root=photos)
+    listing = list_source(Source(path, root=photos))
 
     assert listing.root == photos
     assert [file.path for file in listing.files] == ["a.jpg", "b/c.jpg"]
     with pytest.raises(ManifestError, match="row 2 leads out of"):
-        list_source(path, root=photos / "deeper")
+        list_source(Source(path, root=photos / "deeper"))
     with pytest.raises(OptionError, match="given with a manifest alone"):
-        list_source(tmp_path, root=photos)
+        list_source(Source(tmp_path, root=photos))
 
 
 def test_rows_that_are_there_twice_are_taken_once_and_counted(write, caplog):

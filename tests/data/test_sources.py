@@ -167,7 +167,7 @@ def test_no_such_folder_is_an_error_that_names_it(source, tmp_path, monkeypatch)
 
     assert isinstance(error.value, ToolkitError)
     assert source in str(error.value)
-    assert "folder of class folders, a manifest (.csv, .parquet), or sample" in str(error.value)
+    assert "folder of class folders, a manifest (.csv, .parquet), tfds:NAME" in str(error.value)
 
 
 def test_a_home_folder_and_a_relative_one_are_found(tmp_path, monkeypatch):

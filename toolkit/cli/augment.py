@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from toolkit.cli.source_options import manifest_options
+from toolkit.cli.source_options import source_options
 
 
 @click.command()
@@ -35,7 +35,7 @@ from toolkit.cli.source_options import manifest_options
     metavar="center|squash|pad",
     help="As finetune's.",
 )
-@manifest_options
+@source_options()
 @click.option("--seed", default=0, show_default=True, help="Another seed gives other draws.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def augment(**options: Any) -> None:

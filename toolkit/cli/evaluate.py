@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolkit.cli.engine_option import engine_option
-from toolkit.cli.source_options import manifest_options
+from toolkit.cli.source_options import source_options
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from toolkit.data.source import Source
 
 SHOWN_CLASSES = 50
 
@@ -28,17 +30,15 @@ SHOWN_CLASSES = 50
     is_flag=True,
     help="Measure also on the images that the model was trained on or chosen by.",
 )
-@manifest_options
+@source_options()
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate(
     model: str,
-    data: str,
+    data: "Source",
     output: str | None,
     include_seen: bool,
-    columns: str | None,
-    root: str | None,
     engine: str,
     as_json: bool,
     quiet: bool,
@@ -69,8 +69,6 @@ def evaluate(
         data,
         output=folder,
         include_seen=include_seen,
-        columns=columns,
-        root=root,
         engine=engine,
         quiet=quiet,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.source_options import group_option, manifest_options, split_option
+from toolkit.cli.source_options import SOURCE_HELP, source_options, split_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     "--data",
     required=True,
     metavar="SOURCE",
-    help="A folder of class folders, a folder with train/, val/ and test/, a manifest (.csv, "
-    ".parquet), or sample:digits.",
+    help=SOURCE_HELP,
 )
-@manifest_options
+@source_options(grouped=True)
 @click.option(
     "--backbone",
     default="efficientnet-lite0",
@@ -74,7 +73,6 @@ if TYPE_CHECKING:
     "these expect by statistics of the training images.",
 )
 @split_option
-@group_option
 @click.option(
     "--unfreeze",
     type=int,

@@ -1,37 +1,69 @@
 """The options of every command that reads labelled images."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-_OPTIONS = [
-    click.option(
+SOURCE_HELP = (
+    "A folder of class folders, a folder with train/, val/ and test/, a manifest (.csv, .parquet), "
+    "tfds:NAME[/CONFIG][:SPLITS], or sample:digits."
+)
+
+_OPTIONS = {
+    "columns": click.option(
         "--columns",
         metavar="NAME=COLUMN,...",
         help="Names of a manifest's columns, where they are not path, label, split and group.",
     ),
-    click.option(
+    "root": click.option(
         "--root",
         metavar="FOLDER",
         help="What a manifest's paths are relative to.  [default: its own folder]",
     ),
-]
+    "data_dir": click.option(
+        "--data-dir",
+        metavar="FOLDER",
+        help="Where TensorFlow data sets lie.  [default: ~/tensorflow_datasets]",
+    ),
+    "exclude": click.option(
+        "--exclude",
+        metavar="FILE",
+        help="A table (.csv, .parquet) of images to leave out, as `toolkit audit` writes it.",
+    ),
+}
+
+_GROUPS = {
+    "group_by": click.option(
+        "--group-by",
+        metavar="COLUMN|REGEX",
+        help="Images that must stay on one side of the split: a manifest's column, or a regular "
+        "expression on the paths, as '(patient-[0-9]+)'.",
+    ),
+}
 
 
-def manifest_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --columns and --root."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def source_options(grouped: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the options beside the data, and gives the command a `toolkit.Source` as its `data`.
 
+    Args:
+        grouped: Also those that say which images belong together.
+    """
+    chosen = {**_OPTIONS, **(_GROUPS if grouped else {})}
 
-group_option = click.option(
-    "--group-by",
-    metavar="COLUMN|REGEX",
-    help="Images that must stay on one side of the split: a manifest's column, or a regular "
-    "expression on the paths, as '(patient-[0-9]+)'.",
-)
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(data: str, **options: Any) -> Any:
+            from toolkit.data.source import Source
+
+            return command(data=Source(data, **{n: options.pop(n) for n in chosen}), **options)
+
+        for option in reversed(chosen.values()):
+            option(run)
+        return run
+
+    return decorate
 
 
 class Shares(click.ParamType):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.source_options import group_option, manifest_options, split_option
+from toolkit.cli.source_options import source_options, split_option
 
 if TYPE_CHECKING:
     from toolkit.splitting import SplitResult
@@ -26,8 +26,7 @@ SHOWN_CLASSES = 50
     metavar="K",
     help="Write K manifests, each with another part of the images as validation.",
 )
-@group_option
-@manifest_options
+@source_options(grouped=True)
 @click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import make_decoder
+from toolkit.data.load import make_loader
 from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
@@ -69,34 +70,36 @@ def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> t
     files, shapes = np.array(table.files(), object), table.plain_shapes
     shapes = np.zeros([len(table), 2], np.int32) if shapes is None else shapes
     kinds, windows = plain_windows(shapes, preparation)
-    parts = []
+    load, parts = make_loader(table), []
     # What none of the files needs is not even built. The last is there also where none are.
     for kind in sorted(set(kinds), reverse=True) or [OTHER]:
         chosen = kinds == kind
         names = tf.constant(files[chosen], tf.string)
         columns = np.flatnonzero(chosen), names, windows[chosen]
-        read = _make_window_reader(preparation, kind)
+        read = _make_window_reader(load, preparation, kind)
         rows = tf.data.Dataset.from_tensor_slices(columns)
         parts.append(rows.map(read, num_parallel_calls=tf.data.AUTOTUNE))
     images = functools.reduce(tf.data.Dataset.concatenate, parts)
     return images.ignore_errors().batch(batch_size)
 
 
-def _make_window_reader(preparation: Preparation, kind: int) -> Callable:
+def _make_window_reader(load: Callable, preparation: Preparation, kind: int) -> Callable:
     if kind == OTHER:
-        read = _make_reader(preparation)
-        return lambda row, file, window: (row, read(file))
+        read = make_reader(preparation)
+        return lambda row, file, window: (row, read(load(file)))
     read_plain = make_plain_reader(preparation, kind)
-    return lambda row, file, window: (row, read_plain(tf.io.read_file(file), window))
+    return lambda row, file, window: (row, read_plain(load(file), window))
 
 
 def _files(table: ImageTable) -> tf.Tensor:
     return tf.constant(table.files(), tf.string, shape=[len(table)])
 
 
-def _make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
-    read = make_reader(preparation)
-    return lambda file: read(tf.io.read_file(file))
+def _make_file_reader(
+    table: ImageTable, preparation: Preparation
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    load, read = make_loader(table), make_reader(preparation)
+    return lambda file: read(load(file))
 
 
 def labelled_batches(
@@ -108,7 +111,7 @@ def labelled_batches(
         A data set of (float32 [B, height, width, 3], int32 [B]).
     """
     files = _files(table)
-    read = _make_reader(preparation)
+    read = _make_file_reader(table, preparation)
     rows = tf.data.Dataset.from_tensor_slices((files, table.labels))
     images = rows.map(lambda file, label: (read(file), label), num_parallel_calls=tf.data.AUTOTUNE)
     return ahead(images.batch(batch_size))
@@ -140,7 +143,7 @@ def training_batches(
         `steps_per_epoch(len(table), batch_size)` batches long.
     """
     files, labels = _files(table), tf.constant(table.labels)
-    read = _make_reader(preparation)
+    read = _make_file_reader(table, preparation)
     draw = _make_drawer(table, preparation, views)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -260,14 +263,14 @@ def decoding_problems(
     Raises:
         RuntimeError: One can be decoded after all, so that something else went wrong.
     """
-    decode = make_decoder(preparation.max_pixels)
+    decode, load = make_decoder(preparation.max_pixels), make_loader(table)
     files = table.files()
-    return [Problem(table.paths[row], _decoding_error(decode, files[row])) for row in rows]
+    return [Problem(table.paths[row], _decoding_error(decode, load, files[row])) for row in rows]
 
 
-def _decoding_error(decode: Callable, file: bytes) -> str:
+def _decoding_error(decode: Callable, load: Callable, file: bytes) -> str:
     try:
-        decode(tf.io.read_file(file))
+        decode(load(file))
     except tf.errors.InvalidArgumentError as error:
         return f"damaged, cut short or of a rare kind ({_decoders_words(error.message)})"
     except tf.errors.NotFoundError:

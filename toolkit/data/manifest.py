@@ -1,6 +1,7 @@
 """Manifests: tables, CSV or Parquet, of images with their labels, splits and groups."""
 
 import csv
+import dataclasses
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,6 +67,28 @@ def list_manifest(
     given = {file.split for file in files} - {""}
     splits = tuple(split for split in SPLITS if split in given)
     return Listing(root, files, classes, splits, problems)
+
+
+def leave_out(listing: Listing, path: Path) -> Listing:
+    """A listing without the images that a table names in its column path.
+
+    Raises:
+        ManifestError: The table cannot be read, or has no such column.
+    """
+    if not is_manifest(path):
+        raise OptionError("--exclude", f"a table ({', '.join(SUFFIXES)})", str(path))
+    rows = list(_read(path))
+    if rows and PATH not in rows[0]:
+        there = ", ".join(map(repr, rows[0]))
+        raise ManifestError(path, f"it lacks the column 'path' and has {there}", "rename one")
+    named = {row[PATH] for row in rows}
+    files = [file for file in listing.files if file.path not in named]
+    problems = [problem for problem in listing.problems if problem.path not in named]
+    left_out = len(listing.files) + len(listing.problems) - len(files) - len(problems)
+    if left_out < len(named):
+        unknown = len(named) - left_out
+        log.warning("%d of the %d images in %s are not in the data.", unknown, len(named), path)
+    return dataclasses.replace(listing, files=files, problems=problems)
 
 
 def write_manifest(table: ImageTable, path: Path) -> None:

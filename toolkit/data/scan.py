@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import os
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from toolkit.data.listing import ListedFile, Listing
+from toolkit.data.parts import open_image
 from toolkit.data.table import ImageTable, Problem
 from toolkit.progress import Progress
 
@@ -89,20 +89,13 @@ def _parallel(function: Callable, items: list) -> Iterator:
 def _look(root: os.PathLike[str], path: str, max_pixels: int) -> _Look | Problem:
     name = os.path.join(root, path)
     try:
-        if _waits_for_ever(name):
-            return Problem(path, "a pipe or device, not a file")
-        with open(name, "rb") as file:
+        with open_image(name) as file:
             found = _read_header(file, max_pixels)
             if isinstance(found, str):
                 return Problem(path, found)
             return _Look(digest(file), found if _ends_like_a_jpeg(file) else NOT_PLAIN)
     except OSError as error:
         return Problem(path, error.strerror or str(error))
-
-
-def _waits_for_ever(name: str) -> bool:
-    mode = os.stat(name).st_mode
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def digest(file: _File) -> str:

@@ -1,61 +1,67 @@
 """What `--data` takes, as lists of files with their class, split and group."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from toolkit.data.groups import group_by_path
 from toolkit.data.listing import SPLIT_NAMES, ListedFile, Listing
-from toolkit.data.manifest import GROUP, columns_of, is_manifest, list_manifest, parse_columns
+from toolkit.data.manifest import GROUP, columns_of, is_manifest, leave_out, list_manifest
 from toolkit.data.samples import digits_folder
+from toolkit.data.source import Source, as_source
 from toolkit.data.table import TRAIN, Problem
+from toolkit.data.tfds import is_tfds, list_tfds
 from toolkit.errors import EmptySplitError, NoSuchSourceError, OptionError
 
 SAMPLES = {"sample:digits": digits_folder}
 
 
-def list_source(
-    source: str | os.PathLike[str],
-    columns: Mapping[str, str] | str | None = None,
-    root: str | os.PathLike[str] | None = None,
-    group_by: str | None = None,
-) -> Listing:
-    """Lists the files of a source.
-
-    Args:
-        source: A folder of class folders; a folder with `train/` and `val/` (or `valid/`,
-            `validation/`, `dev/`) or `test/` inside, each with class folders; a manifest (see
-            `toolkit.data.manifest`); or `sample:digits`.
-        columns: Names of a manifest's columns, where they are other than path, label, split and
-            group, as {"label": "species"} or "label=species".
-        root: The folder that a manifest's paths are relative to, if it is not its own.
-        group_by: A manifest's column, or a regular expression on the paths, that names each
-            image's group (see `group_by_path`).
+def list_source(data: str | os.PathLike[str] | Source) -> Listing:
+    """Lists the images of a source.
 
     Raises:
         NoSuchSourceError: There is no such folder, manifest or sample.
-        ManifestError: The manifest cannot be used.
+        ManifestError: The manifest, or the table of what is left out, cannot be used.
+        DatasetError: The TensorFlow data set cannot be used.
         EmptySplitError: There are `val/` and `test/`, and no `train/`.
-        OptionError: The folder must not be read.
+        OptionError: The folder must not be read, or an option does not fit this source.
     """
-    columns = parse_columns(columns) if isinstance(columns, str) else dict(columns or {})
-    path = Path(source).expanduser()
-    if is_manifest(source) and not path.is_dir():
-        if not path.exists():
-            raise NoSuchSourceError(source, is_file=True)
-        if group_by is not None and group_by in columns_of(path):
-            columns, group_by = {**columns, GROUP: group_by}, None
-        listing = list_manifest(path, columns, None if root is None else Path(root))
-    elif columns or root is not None:
-        raise OptionError("--columns and --root", "given with a manifest alone", os.fspath(source))
-    else:
-        listing = _list_folders(source)
+    source = as_source(data)
+    listing, group_by = _list(source)
+    if source.exclude is not None:
+        listing = leave_out(listing, Path(source.exclude).expanduser())
     return listing if group_by is None else group_by_path(listing, group_by)
 
 
-def _list_folders(source: str | os.PathLike[str]) -> Listing:
-    if str(source) in SAMPLES:
-        return _list_folder(SAMPLES[str(source)](), flips=False)
+def _list(source: Source) -> tuple[Listing, str | None]:
+    """The listing, and what still is to group it."""
+    path, group_by = Path(source.location).expanduser(), source.group_by
+    from_manifest = is_manifest(path) and not path.is_dir()
+    _check_options(source, from_manifest)
+    if is_tfds(source.location):
+        return list_tfds(source.location, source.data_dir), group_by
+    if not from_manifest:
+        return _list_folders(source.location), group_by
+    if not path.exists():
+        raise NoSuchSourceError(source.location, is_file=True)
+    columns = source.columns
+    if group_by is not None and group_by in columns_of(path):
+        columns, group_by = {**columns, GROUP: group_by}, None
+    return list_manifest(
+        path, columns, None if source.root is None else Path(source.root)
+    ), group_by
+
+
+def _check_options(source: Source, from_manifest: bool) -> None:
+    if (source.columns or source.root is not None) and not from_manifest:
+        raise OptionError("--columns and --root", "given with a manifest alone", source.location)
+    if source.data_dir is not None and not is_tfds(source.location):
+        raise OptionError("--data-dir", "given with tfds:NAME alone", source.location)
+
+
+def _list_folders(source: str) -> Listing:
+    if source in SAMPLES:
+        return _list_folder(SAMPLES[source](), flips=False)
     folder = Path(source).expanduser()
     if not folder.is_dir():
         raise NoSuchSourceError(source)

@@ -2,7 +2,6 @@
 
 import csv
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.scan import scan
+from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.table import TEST, ImageTable, Problem
 from toolkit.errors import (
@@ -44,12 +44,10 @@ class Evaluation:
 
 def evaluate(
     model: str | os.PathLike[str] | Classifier,
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Source,
     *,
     output: str | os.PathLike[str] | None = None,
     include_seen: bool = False,
-    columns: Mapping[str, str] | str | None = None,
-    root: str | os.PathLike[str] | None = None,
     engine: str = "auto",
     quiet: bool = False,
 ) -> Evaluation:
@@ -62,12 +60,10 @@ def evaluate(
     Args:
         model: A classifier, or the path of one: `models/NAME` (its newest version) or
             `models/NAME/VERSION`.
-        data: Any source that `finetune` takes.
+        data: A `toolkit.Source`, or its location alone.
         output: A folder for `metrics.json`, `predictions.csv`, `confusion_matrix.png` and
             `mistakes.png`; by default nothing is written.
         include_seen: Measure on all images, also those of the training and validation splits.
-        columns: Other names of a manifest's columns, as {"label": "species"} or "label=species".
-        root: The folder that a manifest's paths are relative to, if it is not its own.
         engine: What runs the network, where `model` is a path; see `toolkit.Classifier`.
         quiet: Show no progress.
 
@@ -78,7 +74,7 @@ def evaluate(
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model, engine)
     reporter = Reporter(quiet)
-    listing = list_source(data, columns, root)
+    listing, name = list_source(data), as_source(data).location
     unknown = [name for name in listing.classes if name not in classifier.classes]
     if unknown:
         raise UnknownClassesError(unknown, classifier.classes)
@@ -87,11 +83,11 @@ def evaluate(
     if seen:
         reporter.say(f"Left out: {seen:,} images that the model was trained on or chosen by.")
     if not len(table):
-        raise AllSeenError(data) if seen else NoImagesError(data)
+        raise AllSeenError(name) if seen else NoImagesError(name)
     table, probabilities = _predict(table, classifier, reporter)
     reporter.problems(table.problems, "the result's `problems`")
     if not len(table):
-        raise NoImagesError(data)
+        raise NoImagesError(name)
     metrics = measure(table.labels, probabilities, classifier.classes)
     if output is not None:
         _write(metrics, table, probabilities, Path(output).expanduser())

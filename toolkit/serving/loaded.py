@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.data.files import find_files
+from toolkit.data.parts import read_image
 from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
 from toolkit.errors import BundleError, UnreadableImageError
@@ -20,6 +21,7 @@ from toolkit.serving.engines import TENSORFLOW, check_engine, choose_engine
 if TYPE_CHECKING:
     import keras
 
+    from toolkit.data.source import Source
     from toolkit.serving.evaluate import Evaluation
     from toolkit.serving.network import FastNetwork
 
@@ -166,7 +168,7 @@ class Classifier:
 
     def evaluate(
         self,
-        data: str | os.PathLike[str],
+        data: "str | os.PathLike[str] | Source",
         *,
         output: str | os.PathLike[str] | None = None,
         include_seen: bool = False,
@@ -192,7 +194,7 @@ class Classifier:
 
     def _read(self, path: str | os.PathLike[str]) -> bytes | Problem:
         try:
-            data = Path(path).read_bytes()
+            data = read_image(path)
         except OSError as error:
             return Problem(os.fspath(path), error.strerror or str(error))
         with pillows_doubts_unheard():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.data.parts import read_image
 from toolkit.errors import ParityError
 
 LIMIT = 1e-4
@@ -50,7 +51,7 @@ def _answer(saved_model: str, request: str, answer: str) -> None:
     import tensorflow as tf
 
     serve = tf.saved_model.load(saved_model).signatures["serving_default"]
-    data = [Path(file).read_bytes() for file in json.loads(Path(request).read_text())]
+    data = [read_image(file) for file in json.loads(Path(request).read_text())]
     batches = [data[start : start + 16] for start in range(0, len(data), 16)]
     results = [serve(image_bytes=tf.constant(batch))["probabilities"] for batch in batches]
     np.save(answer, np.concatenate([result.numpy() for result in results]))

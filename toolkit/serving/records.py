@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from toolkit.data.batches import image_batches
+from toolkit.data.parts import open_image
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views, content_numbers
@@ -72,7 +73,7 @@ def draw_results(
 
 def thumbnail(file: Path) -> np.ndarray:
     """A small copy for a picture: uint8 [H, W, 3], neither side above 256."""
-    with Image.open(file) as opened:
+    with open_image(file) as content, Image.open(content) as opened:
         opened.draft("RGB", (THUMBNAIL, THUMBNAIL))
         image = ImageOps.exif_transpose(opened).convert("RGB")
     image.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -175,5 +175,7 @@ def _read_options(folder: Path) -> dict[str, Any] | None:
 
 
 def _differences(left: dict[str, Any], options: dict[str, Any]) -> list[str]:
-    names = sorted(name for name in {*left, *options} if left.get(name) != options.get(name))
-    return [f"{name}: {left.get(name)!r}, now {options.get(name)!r}" for name in names]
+    left, options = ({**each, **each.get("data", {})} for each in (left, options))
+    names = {*left, *options} - {"data"}
+    changed = sorted(name for name in names if left.get(name) != options.get(name))
+    return [f"{name}: {left.get(name)!r}, now {options.get(name)!r}" for name in changed]

@@ -59,7 +59,7 @@ def test_a_scan_tells_which_jpegs_are_plain(table):
 def test_a_plain_jpeg_gives_the_same_pixels_as_any_other(table, size, crop):
     preparation = Preparation(*size, crop=crop)
     fast = by_row(table, preparation)
-    slow = by_row(dataclasses.replace(table, plain_shapes=None), preparation)
+    slow = by_row(dataclasses.replace(table, headers=None), preparation)
     assert (plain_windows(table.plain_shapes, preparation)[0] != OTHER).sum() >= 8
     assert fast.keys() == slow.keys()
     for row, image in fast.items():
@@ -87,5 +87,5 @@ def test_a_plain_jpeg_that_is_damaged_inside_is_left_out(folder, tmp_path):
         (tmp_path / name / "whole.jpg").write_bytes(whole)
     (tmp_path / "b/damaged.jpg").write_bytes(whole[: len(whole) // 3] + b"\xff\xd9")
     table = scan(list_source(tmp_path), 10**8, lambda items, *_: items)
-    slow = by_row(dataclasses.replace(table, plain_shapes=None), Preparation(16, 16))
+    slow = by_row(dataclasses.replace(table, headers=None), Preparation(16, 16))
     assert by_row(table, Preparation(16, 16)).keys() == slow.keys()

@@ -67,9 +67,8 @@ def view_batches(
 
 def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
     """Batches of row numbers and images: the plain JPEGs, then the others."""
-    files, shapes = np.array(table.files(), object), table.plain_shapes
-    shapes = np.zeros([len(table), 2], np.int32) if shapes is None else shapes
-    kinds, windows = plain_windows(shapes, preparation)
+    files = np.array(table.files(), object)
+    kinds, windows = plain_windows(table.plain_shapes, preparation)
     load, parts = make_loader(table), []
     # What none of the files needs is not even built. The last is there also where none are.
     for kind in sorted(set(kinds), reverse=True) or [OTHER]:

@@ -4,34 +4,40 @@ import contextlib
 import hashlib
 import io
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from toolkit.data.listing import ListedFile, Listing
 from toolkit.data.parts import open_image
-from toolkit.data.table import ImageTable, Problem
+from toolkit.data.table import FORMATS, HEADER, ImageTable, Problem
 from toolkit.progress import Progress
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-"""Pillow's names of what TensorFlow decodes."""
-
 CHUNK = 1024
-
-NOT_PLAIN = (0, 0)
 
 _File = io.BufferedReader | io.BytesIO
 
 
+class _Header(NamedTuple):
+    """A row of `HEADER`."""
+
+    height: int
+    width: int
+    orientation: int
+    format: int
+    plain: bool
+
+
 class _Look(NamedTuple):
-    """What opening a file has told: its content's digest, and the table's `plain_shapes`."""
+    """What opening a file has told: its content's digest, and a `HEADER`."""
 
     digest: str
-    plain_shape: tuple[int, int]
+    header: _Header
 
 
 def scan(listing: Listing, max_pixels: int, progress: Progress) -> ImageTable:
@@ -75,7 +81,7 @@ def _table(
         groups=np.array([file.group for file in files], object),
         given=listing.splits,
         problems=problems,
-        plain_shapes=np.array([look.plain_shape for look in looks], np.int32).reshape(-1, 2),
+        headers=np.array([look.header for look in looks], HEADER),
     )
 
 
@@ -93,7 +99,8 @@ def _look(root: os.PathLike[str], path: str, max_pixels: int) -> _Look | Problem
             found = _read_header(file, max_pixels)
             if isinstance(found, str):
                 return Problem(path, found)
-            return _Look(digest(file), found if _ends_like_a_jpeg(file) else NOT_PLAIN)
+            plain = found.plain and _ends_like_a_jpeg(file)
+            return _Look(digest(file), found._replace(plain=plain))
     except OSError as error:
         return Problem(path, error.strerror or str(error))
 
@@ -118,15 +125,17 @@ def image_problem(data: bytes, max_pixels: int) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _read_header(file: _File, max_pixels: int) -> str | tuple[int, int]:
-    """What is wrong with a file; otherwise (height, width) of a JPEG without EXIF, or (0, 0)."""
+def _read_header(file: _File, max_pixels: int) -> str | _Header:
+    """What is wrong with a file; otherwise its `HEADER`."""
     if not file.read(1):
         return "empty file"
     try:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             animated_webp = image.format == "WEBP" and getattr(image, "is_animated", False)
-            is_plain = image.format == "JPEG" and "exif" not in image.info
+            kind = FORMATS.index("JPEG" if image.format == "MPO" else image.format or "")
+            plain = image.format == "JPEG" and "exif" not in image.info
+            orientation = _orientation(image) if kind == 0 and "exif" in image.info else 1
     except UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
     except Image.DecompressionBombError:
@@ -137,7 +146,15 @@ def _read_header(file: _File, max_pixels: int) -> str | tuple[int, int]:
         return "an animated WebP image; only still ones are read"
     if width * height > max_pixels:
         return f"{width} x {height} pixels, more than --max-pixels {max_pixels:,}"
-    return (height, width) if is_plain else NOT_PLAIN
+    return _Header(height, width, orientation, kind, plain)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, ValueError, struct.error):  # Damaged EXIF is none.
+        return 1
+    return value if value in range(1, 9) else 1
 
 
 def _ends_like_a_jpeg(file: _File) -> bool:

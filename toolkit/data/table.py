@@ -11,6 +11,20 @@ import numpy as np
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 
 
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+"""Pillow's names of what TensorFlow decodes."""
+
+HEADER = np.dtype(
+    [
+        ("height", np.int32),  # As it is stored.
+        ("width", np.int32),
+        ("orientation", np.uint8),  # EXIF's, 1 to 8, in JPEGs; otherwise 1.
+        ("format", np.uint8),  # Its place in FORMATS.
+        ("plain", np.bool_),  # A complete JPEG without EXIF.
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Problem:
     """A file that could not be used, and why."""
@@ -33,8 +47,7 @@ class ImageTable:
         groups: N names; images of the same one stay on one side. "" is no group.
         given: The splits that the source itself gives.
         problems: The files that were left out.
-        plain_shapes: int32 [N, 2], (height, width) of complete JPEGs that need no turning, (0, 0)
-            of all others; None where no file was looked into.
+        headers: What the files' first bytes say, `HEADER` [N]; None where no file was looked into.
     """
 
     root: Path
@@ -46,15 +59,23 @@ class ImageTable:
     given: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     groups: np.ndarray | None = None
-    plain_shapes: np.ndarray | None = None
+    headers: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def plain_shapes(self) -> np.ndarray:
+        """(height, width) of complete JPEGs without EXIF, (0, 0) of others: int32 [N, 2]."""
+        if self.headers is None:
+            return np.zeros([len(self), 2], np.int32)
+        shapes = np.stack([self.headers["height"], self.headers["width"]], axis=1)
+        return shapes * self.headers["plain"][:, None]
+
     def rows(self, chosen: np.ndarray) -> "ImageTable":
         """The table of some of the rows, by index or mask."""
         columns = ["paths", "labels", "digests", "splits"]
-        columns += [name for name in ("groups", "plain_shapes") if getattr(self, name) is not None]
+        columns += [name for name in ("groups", "headers") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def split(self, name: str) -> "ImageTable":

@@ -6,9 +6,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 LIMIT = 40
-"""Bits of 256 in which near duplicates differ at most."""
+"""Bits of 256 in which near duplicates differ at most.
 
-COARSE_LIMIT = 7
+Measured on 2,062 photos of hands on plain walls, of 100 x 100 pixels, with copies: of those saved
+anew, scaled or brightened all are found, of those that lost 2 % of each side 95 %, of those that
+lost 5 % a quarter. No two of the photos are taken for copies; from 44 on, some of different hands
+are.
+"""
+
+COARSE_LIMIT = 8
 """Bits of the first 64, the coarse hash, in which they differ at most."""
 
 BANDS, BAND_BITS = 4, 16
@@ -23,11 +29,11 @@ def near_pairs(
 ) -> Iterator[PairsWithDistances]:
     """Finds all pairs of hashes that differ in few bits, without comparing all with all.
 
-    Two hashes of which the first words differ in at most 7 of 64 bits differ in at most one of 16
-    bits in at least one of its four parts. So only those are compared that agree in some part,
-    but for one bit: Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index
-    Hashing" (2012). It takes memory for the hashes and a few million pairs, however many there
-    are, and time for the pairs.
+    Where two first words differ in at most 8 of 64 bits, at least one of their four parts of 16
+    bits differs in at most two. So only those are compared of which some part is so near: Norouzi,
+    Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (2012). It takes
+    memory for the hashes and a few million pairs, however many there are. A million random hashes
+    take seconds; images that are all alike take time for each pair.
 
     Args:
         hashes: uint64 [N, words], as of `hash_thumbnails`.
@@ -66,8 +72,7 @@ def near_groups(pairs: Iterable[PairsWithDistances], count: int) -> np.ndarray:
         ends = tuple(groups[tied].T)
         ties = coo_array((np.ones(len(tied), bool), ends), shape=(count, count))
         groups = connected_components(ties, directed=False)[1][groups]
-    _, first, groups = np.unique(groups, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[groups]
+    return groups.astype(np.int64)
 
 
 def _gathered(parts: Iterator[PairsWithDistances]) -> Iterator[PairsWithDistances]:

@@ -19,8 +19,8 @@ WORDS = 4
 HASH_SIDE = 16
 BATCH_SIZE = 64
 
-# In each 8 x 8 frequencies, neighbours go to different quarters of the word: they are alike in many
-# images of one data set, and `near_pairs` looks for words of which a quarter is equal.
+# Of each 8 x 8 frequencies, neighbours go to different quarters of the word: they are alike in many
+# images of one data set, and `near_pairs` compares all words of which a quarter is alike.
 _ORDER = np.argsort(np.add.outer(np.arange(8), np.arange(8)).ravel() % 4, kind="stable")
 
 
@@ -32,7 +32,7 @@ def perceptual_hashes(
     Args:
         table: The images.
         progress: Shows how far it is.
-        max_pixels: Images with more pixels are passed over.
+        max_pixels: As the table's `scan` was given it; images with more are passed over.
 
     Returns:
         The numbers of the rows whose images can be decoded, rising, int64 [M], and their hashes,

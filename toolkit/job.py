@@ -18,6 +18,7 @@ from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.clock import Clock
 from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.decode import MAX_PIXELS
+from toolkit.data.perceptual_hash import group_near_duplicates
 from toolkit.data.policies import check_draws, choose_policy
 from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
@@ -179,6 +180,8 @@ def finetune(
             check_draws(options.augment, height, width)
         with clock("images"):
             table = scan(listing, max_pixels, reporter.progress)
+            if source.group_near_duplicates:
+                table = group_near_duplicates(table, reporter.progress, max_pixels)
             check_classes(table)
         statistics = None
         if normalize != BACKBONE:

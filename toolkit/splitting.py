@@ -78,8 +78,9 @@ def split(
     check_whole("--seed", seed, 0)
     if folds is not None:
         check_whole("--folds", folds, 2)
-    listing = list_source(data)
-    name = f"{model_name(None, as_source(data).location)}-splits.csv"
+    source = as_source(data)
+    listing = list_source(source)
+    name = f"{model_name(None, source.location)}-splits.csv"
     path = Path(output).expanduser() if output is not None else Path(name)
     paths = [path]
     if folds is not None:
@@ -87,6 +88,10 @@ def split(
     _check_new(paths)
     reporter = Reporter(quiet)
     table = scan(listing, max_pixels, reporter.progress)
+    if source.group_near_duplicates:
+        from toolkit.data.perceptual_hash import group_near_duplicates
+
+        table = group_near_duplicates(table, reporter.progress, max_pixels)
     reporter.problems(table.problems, "the result's `problems`")
     check_classes(table)
     whole = assign_splits(table, split, seed)

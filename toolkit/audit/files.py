@@ -104,7 +104,11 @@ def _grey(facts: Facts) -> list[Finding]:
     held = facts.table.counts()
     grey = np.bincount(facts.table.labels[facts.grey], minlength=len(classes))
     most = int(np.argmax(grey / np.maximum(held, 1)))
-    title = f"{share:.0%} of the images are grey, of {classes[most]!r} {grey[most] / held[most]:.0%}"
-    advice = "Where a class alone is grey, a model learns that; --augment strong takes colours away."
+    title = (
+        f"{share:.0%} of the images are grey, of {classes[most]!r} {grey[most] / held[most]:.0%}"
+    )
+    advice = (
+        "Where a class alone is grey, a model learns that; --augment strong takes colours away."
+    )
     rows = np.flatnonzero(facts.grey)
     return [Finding("grey", NOTE, title, advice, suspects(facts.table, rows, [""] * len(rows)))]

@@ -30,7 +30,9 @@ def check_shift(facts: Facts) -> list[Finding]:
     if (splits == TRAIN).sum() < LEAST:
         return []
     tests = [(name, *each) for name in held_out for each in _compare(facts, name)]
-    return [_finding(*test[:-1]) for test in tests if test[-1] * len(tests) < CHANCE and test[3] > SMALL]
+    return [
+        _finding(*test[:-1]) for test in tests if test[-1] * len(tests) < CHANCE and test[3] > SMALL
+    ]
 
 
 def measures(facts: Facts) -> dict[str, np.ndarray]:
@@ -63,7 +65,9 @@ def _compare_classes(
     from scipy.stats import chi2_contingency
 
     labels, classes = facts.table.labels, facts.table.classes
-    counts = np.stack([np.bincount(labels[rows], minlength=len(classes)) for rows in (held_out, train)])
+    counts = np.stack(
+        [np.bincount(labels[rows], minlength=len(classes)) for rows in (held_out, train)]
+    )
     shares = counts / counts.sum(axis=1, keepdims=True)
     change = shares[0] - shares[1]
     most = int(np.abs(change).argmax())

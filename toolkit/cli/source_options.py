@@ -41,6 +41,11 @@ _GROUPS = {
         help="Images that must stay on one side of the split: a manifest's column, or a regular "
         "expression on the paths, as '(patient-[0-9]+)'.",
     ),
+    "group_near_duplicates": click.option(
+        "--group-near-duplicates",
+        is_flag=True,
+        help="Images that look the same stay on one side, too; each is decoded once more.",
+    ),
 }
 
 

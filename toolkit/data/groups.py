@@ -9,6 +9,9 @@ from toolkit.data.listing import Listing
 from toolkit.data.table import ImageTable
 from toolkit.errors import OptionError
 
+GROUP = "group "
+"""In front of groups' names, lest one of them be a digest."""
+
 
 def group_by_path(listing: Listing, pattern: str) -> Listing:
     r"""Groups a listing's files by a part of their paths.
@@ -58,21 +61,53 @@ def units(table: ImageTable) -> np.ndarray:
     """
     if table.groups is None or not has_groups(table):
         return table.digests
+    keys = _keys(table)
+    return _first_names(keys, _tied(keys, list(table.digests)))
+
+
+def join_groups(table: ImageTable, sets: np.ndarray) -> ImageTable:
+    """Makes one group of each set of images, and of whatever groups a set joins.
+
+    Args:
+        table: The images.
+        sets: Which set each is in, int [N]; an image alone in its set stays as it is.
+    """
+    keys = _keys(table)
+    tied = _tied(keys, [f"set {number}" for number in sets])
+    names = _first_names(keys, tied)
+    together = np.bincount(tied)[tied] > 1
+    named = [name.removeprefix(GROUP) for name in names]
+    before = np.full(len(table), "", object) if table.groups is None else table.groups
+    return dataclasses.replace(table, groups=np.where(together, np.array(named, object), before))
+
+
+def _keys(table: ImageTable) -> list[str]:
+    """Each image's group, or its digest where it has none."""
+    if table.groups is None:
+        return list(table.digests)
+    pairs = zip(table.groups, table.digests, strict=True)
+    return [GROUP + group if group else digest for group, digest in pairs]
+
+
+def _tied(names: list[str], others: list[str]) -> np.ndarray:
+    """Numbers the components of images tied by either of two names: int [N]."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    named = [f"group {group}" if group else "" for group in table.groups]
-    keys = [name or digest for name, digest in zip(named, table.digests, strict=True)]
-    # Nodes are groups and digests; each image ties its own two.
-    names, places = np.unique([*keys, *table.digests], return_inverse=True)
-    ones = np.ones(len(table), bool)
-    ties = coo_array((ones, np.split(places, 2)), shape=(len(names), len(names)))
-    component = connected_components(ties, directed=False)[1]
+    # Nodes are names; each image ties its own two.
+    nodes, places = np.unique([*names, *others], return_inverse=True)
+    ends = np.split(places, 2)
+    ties = coo_array((np.ones(len(names), bool), ends), shape=(len(nodes), len(nodes)))
+    return connected_components(ties, directed=False)[1][ends[0]]
+
+
+def _first_names(keys: list[str], tied: np.ndarray) -> np.ndarray:
+    """For each image the first name of its component, groups' before digests."""
     best: dict[int, str] = {}
-    for number, name in zip(component[places[: len(table)]], keys, strict=True):
+    for number, name in zip(tied, keys, strict=True):
         best[number] = min(best.get(number, name), name, key=_groups_first)
-    return np.array([best[number] for number in component[places[: len(table)]]], object)
+    return np.array([best[number] for number in tied], object)
 
 
 def _groups_first(name: str) -> tuple[bool, str]:
-    return not name.startswith("group "), name
+    return not name.startswith(GROUP), name

@@ -27,6 +27,8 @@ class Source:
         exclude: A table, CSV or Parquet, whose column path names images to leave out.
         group_by: Keeps images together that must be on one side of the split: a manifest's column,
             or a regular expression on the paths, of which what its groups capture counts.
+        group_near_duplicates: Keeps images together that look the same (see
+            `toolkit.data.near_duplicates`): each is decoded once more.
 
     Raises:
         OptionError: `columns` is not of that form.
@@ -41,6 +43,7 @@ class Source:
     data_dir: str | None
     exclude: str | None
     group_by: str | None
+    group_near_duplicates: bool
 
     def __init__(
         self,
@@ -50,15 +53,16 @@ class Source:
         data_dir: _Path | None = None,
         exclude: _Path | None = None,
         group_by: str | None = None,
+        group_near_duplicates: bool = False,
     ) -> None:
         columns = parse_columns(columns) if isinstance(columns, str) else dict(columns or {})
         paths = {"root": root, "data_dir": data_dir, "exclude": exclude}
-        plain = {name: None if path is None else os.fspath(path) for name, path in paths.items()}
-        values = {
+        values: dict[str, Any] = {
             "location": os.fspath(location),
             "columns": columns,
+            **{name: None if path is None else os.fspath(path) for name, path in paths.items()},
             "group_by": group_by,
-            **plain,
+            "group_near_duplicates": group_near_duplicates,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -24,7 +24,8 @@ ORDER = [
     ["run_record"],
     ["probing"],
     ["tuning"],
-    ["augmenting", "job", "splitting"],
+    ["audit"],
+    ["auditing", "augmenting", "job", "splitting"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

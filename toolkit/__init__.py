@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit import backbones, cache
+    from toolkit.auditing import AuditResult, audit
     from toolkit.augmenting import augment
     from toolkit.data.source import Source
     from toolkit.job import finetune
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
     from toolkit.splitting import SplitResult, split
 
 __all__ = [
+    "AuditResult",
     "Classifier",
     "Evaluation",
     "Prediction",
     "Source",
     "SplitResult",
+    "audit",
     "augment",
     "backbones",
     "cache",
@@ -29,11 +32,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AuditResult": "toolkit.auditing",
     "Classifier": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
     "Prediction": "toolkit.serving.loaded",
     "Source": "toolkit.data.source",
     "SplitResult": "toolkit.splitting",
+    "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
     "evaluate": "toolkit.serving.evaluate",
     "finetune": "toolkit.job",

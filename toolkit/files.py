@@ -5,6 +5,7 @@ import errno
 import os
 import tempfile
 import tokenize
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,13 +35,14 @@ def appearing(path: Path) -> Iterator[Path]:
     Readers see the old file or the whole new one, also when the process is killed in between.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    # Not by mkstemp: the file is to have the permissions that files have here.
+    temporary = path.with_name(f".writing-{uuid.uuid4().hex}{path.suffix}")
+    temporary.touch(exist_ok=False)
     try:
-        yield Path(temporary)
+        yield temporary
         os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -126,13 +126,12 @@ def _copy_finding(table: ImageTable, found: list[Suspect], sort: _Sort) -> Findi
 
 def _groups_apart(table: ImageTable) -> list[Finding]:
     """Groups that the source itself puts into two splits."""
-    if not has_groups(table) or not table.given:
+    if table.groups is None or not has_groups(table) or not table.given:
         return []
-    found = []
+    found: list[Suspect] = []
     for rows in _sets(np.unique(units(table).astype(str), return_inverse=True)[1]):
         if len(set(table.splits[rows])) > 1:
             names = ", ".join(sorted({split for split in table.splits[rows] if split}))
-            assert table.groups is not None
             found += [suspect(table, row, f"{table.groups[row]} is in {names}") for row in rows]
     title = f"{count(len(found))} of groups that are in more than one split"
     advice = "What is measured is too good: `toolkit split` keeps groups together."

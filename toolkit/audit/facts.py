@@ -7,7 +7,7 @@ import numpy as np
 from toolkit.data.batches import decoding_problems, image_batches
 from toolkit.data.perceptual_hash import THUMBNAIL_SIDE, WORDS, hash_thumbnails
 from toolkit.data.prepare import SQUASH, Preparation
-from toolkit.data.table import ImageTable
+from toolkit.data.table import HEADER, ImageTable
 from toolkit.progress import Progress
 
 BATCH_SIZE = 64
@@ -24,6 +24,7 @@ class Facts:
 
     Attributes:
         table: These images; its problems name all others.
+        headers: What their files' first bytes say, `toolkit.data.table.HEADER` [N].
         brightness: Mean luma, float32 [N], 0 to 255.
         contrast: Deviation of the luma, float32 [N], 0 to 127.5.
         grey: Whether it has no colours, bool [N].
@@ -31,6 +32,7 @@ class Facts:
     """
 
     table: ImageTable
+    headers: np.ndarray
     brightness: np.ndarray
     contrast: np.ndarray
     grey: np.ndarray
@@ -54,8 +56,15 @@ def gather_facts(table: ImageTable, max_pixels: int, progress: Progress) -> Fact
         numbers[rows], hashes[rows], read[rows] = _measure(images), hash_thumbnails(images), True
     problems = decoding_problems(table, list(np.flatnonzero(~read)), preparation)
     brightness, contrast, colour = numbers[read].T
-    grey = colour < GREY_DIFFERENCE
-    return Facts(table.without(problems), brightness, contrast, grey, hashes[read])
+    headers = np.zeros(len(table), HEADER) if table.headers is None else table.headers
+    return Facts(
+        table=table.without(problems),
+        headers=headers[read],
+        brightness=brightness,
+        contrast=contrast,
+        grey=colour < GREY_DIFFERENCE,
+        hashes=hashes[read],
+    )
 
 
 def _measure(images: np.ndarray) -> np.ndarray:

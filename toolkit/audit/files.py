@@ -40,9 +40,8 @@ def _unreadable(facts: Facts) -> list[Finding]:
 
 def _extensions(facts: Facts) -> list[Finding]:
     table = facts.table
-    assert table.headers is not None
     rows, whys = [], []
-    for row, (path, number) in enumerate(zip(table.paths, table.headers["format"], strict=True)):
+    for row, (path, number) in enumerate(zip(table.paths, facts.headers["format"], strict=True)):
         suffix, kind = PurePosixPath(path).suffix.lower(), FORMATS[number]
         if suffix and suffix not in SUFFIXES[kind] and not is_part(path):
             rows.append(row)
@@ -54,8 +53,7 @@ def _extensions(facts: Facts) -> list[Finding]:
 
 
 def _rotated(facts: Facts) -> list[Finding]:
-    assert facts.table.headers is not None
-    turned = facts.table.headers["orientation"]
+    turned = facts.headers["orientation"]
     rows = np.flatnonzero(turned != 1)
     found = suspects(facts.table, rows, [f"EXIF orientation {turned[row]}" for row in rows])
     title = f"{count(len(found))} stored turned, with the way up in their EXIF data"
@@ -64,8 +62,7 @@ def _rotated(facts: Facts) -> list[Finding]:
 
 
 def _small(facts: Facts) -> list[Finding]:
-    assert facts.table.headers is not None
-    sides = np.stack([facts.table.headers["height"], facts.table.headers["width"]])
+    sides = np.stack([facts.headers["height"], facts.headers["width"]])
     rows = np.flatnonzero(sides.min(axis=0) < SMALL_SIDE)
     rows = rows[np.argsort(sides.min(axis=0)[rows], kind="stable")]
     whys = [f"{sides[1, row]} x {sides[0, row]} pixels" for row in rows]
@@ -76,8 +73,7 @@ def _small(facts: Facts) -> list[Finding]:
 
 
 def _long(facts: Facts) -> list[Finding]:
-    assert facts.table.headers is not None
-    height, width = (facts.table.headers[side].astype(float) for side in ("height", "width"))
+    height, width = (facts.headers[side].astype(float) for side in ("height", "width"))
     ratio = np.maximum(height, width) / np.minimum(height, width)
     rows = np.flatnonzero(ratio > LONG)
     rows = rows[np.argsort(-ratio[rows], kind="stable")]
@@ -103,12 +99,9 @@ def _grey(facts: Facts) -> list[Finding]:
     classes = facts.table.classes
     held = facts.table.counts()
     grey = np.bincount(facts.table.labels[facts.grey], minlength=len(classes))
-    most = int(np.argmax(grey / np.maximum(held, 1)))
-    title = (
-        f"{share:.0%} of the images are grey, of {classes[most]!r} {grey[most] / held[most]:.0%}"
-    )
-    advice = (
-        "Where a class alone is grey, a model learns that; --augment strong takes colours away."
-    )
+    shares = grey / np.maximum(held, 1)
+    most = int(shares.argmax())
+    title = f"{share:.0%} of the images are grey, of {classes[most]!r} {shares[most]:.0%}"
+    advice = "Where one class is grey, a model learns that; --augment strong takes colours away."
     rows = np.flatnonzero(facts.grey)
     return [Finding("grey", NOTE, title, advice, suspects(facts.table, rows, [""] * len(rows)))]

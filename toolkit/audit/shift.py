@@ -31,15 +31,16 @@ def check_shift(facts: Facts) -> list[Finding]:
         return []
     tests = [(name, *each) for name in held_out for each in _compare(facts, name)]
     return [
-        _finding(*test[:-1]) for test in tests if test[-1] * len(tests) < CHANCE and test[3] > SMALL
+        _finding(split, measure, how, difference)
+        for split, measure, how, difference, chance in tests
+        if chance * len(tests) < CHANCE and difference > SMALL
     ]
 
 
 def measures(facts: Facts) -> dict[str, np.ndarray]:
     """What is compared of each image, by name."""
-    assert facts.table.headers is not None
-    height, width = (facts.table.headers[side].astype(float) for side in ("height", "width"))
-    turned = facts.table.headers["orientation"] > 4
+    height, width = (facts.headers[side].astype(float) for side in ("height", "width"))
+    turned = facts.headers["orientation"] > 4
     ratio = np.where(turned, height / width, width / height)
     pixels = np.sqrt(height * width)
     named = {"brightness": facts.brightness, "contrast": facts.contrast, "size": pixels}
@@ -65,9 +66,7 @@ def _compare_classes(
     from scipy.stats import chi2_contingency
 
     labels, classes = facts.table.labels, facts.table.classes
-    counts = np.stack(
-        [np.bincount(labels[rows], minlength=len(classes)) for rows in (held_out, train)]
-    )
+    counts = np.array([np.bincount(labels[r], minlength=len(classes)) for r in (held_out, train)])
     shares = counts / counts.sum(axis=1, keepdims=True)
     change = shares[0] - shares[1]
     most = int(np.abs(change).argmax())

@@ -14,6 +14,7 @@ import click
 VERBS = {
     "finetune": "Train a classifier on a folder of labelled images.",
     "predict": "Predict images with a saved classifier.",
+    "audit": "Look for what is wrong with images before training on them.",
     "split": "Write splits, or folds, as tables that every command reads.",
     "augment": "Draw what an augmentation policy makes of images.",
     "evaluate": "Measure a saved classifier on labelled images.",

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from toolkit.data.batches import image_batches
-from toolkit.data.parts import open_image
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import ImageTable
+from toolkit.data.thumbnails import thumbnail
 from toolkit.data.views import Views, content_numbers
 from toolkit.errors import NoImagesError
 from toolkit.evaluation import pictures
@@ -18,7 +17,6 @@ from toolkit.serving.bundle import write_csv
 SHOWN_MISTAKES = 24
 SHOWN_AUGMENTATIONS = 8
 DRAWS = 6
-THUMBNAIL = 256
 
 
 def write_splits(table: ImageTable, path: Path) -> None:
@@ -69,15 +67,6 @@ def draw_results(
         n=len(table),
         n_mistakes=len(wrong),
     )
-
-
-def thumbnail(file: Path) -> np.ndarray:
-    """A small copy for a picture: uint8 [H, W, 3], neither side above 256."""
-    with open_image(file) as content, Image.open(content) as opened:
-        opened.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        image = ImageOps.exif_transpose(opened).convert("RGB")
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.asarray(image)
 
 
 def draw_augmentations(

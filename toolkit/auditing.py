@@ -1,0 +1,162 @@
+"""A look at a data set before anything is trained on it: what is wrong, the worst first."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.audit.balance import check_balance
+from toolkit.audit.duplicates import check_duplicates
+from toolkit.audit.facts import Facts, gather_facts
+from toolkit.audit.files import check_files
+from toolkit.audit.findings import SEVERITIES, Finding
+from toolkit.audit.page import write_page
+from toolkit.audit.shift import check_shift
+from toolkit.data.decode import MAX_PIXELS
+from toolkit.data.scan import scan
+from toolkit.data.source import Source, as_source
+from toolkit.data.sources import list_source
+from toolkit.errors import NoImagesError, NotWritableError
+from toolkit.files import appearing, naming_full_disk
+from toolkit.options import check_whole
+from toolkit.progress import Reporter
+from toolkit.serving.bundle import write_csv
+
+PAGE, RECORD, QUARANTINE = "audit.html", "audit.json", "quarantine.csv"
+
+NO_LABELS_CHECKED = (
+    "Labels were not checked: --backbone efficientnet-lite0 looks for wrong ones and outliers by "
+    "its features, which it computes where the cache has none."
+)
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit has found.
+
+    Attributes:
+        folder: Where the page, the record and the quarantine are.
+        images: How many can be read.
+        findings: The most important first.
+        remarks: What was not looked for, and why.
+    """
+
+    folder: Path
+    images: int
+    findings: list[Finding]
+    remarks: list[str]
+
+    @property
+    def page(self) -> Path:
+        """The page to look at."""
+        return self.folder / PAGE
+
+    @property
+    def quarantine(self) -> Path:
+        """The table of images that are better left out, which `Source(exclude=...)` takes."""
+        return self.folder / QUARANTINE
+
+
+def audit(
+    data: str | os.PathLike[str] | Source,
+    output: str | os.PathLike[str] = "audit",
+    *,
+    backbone: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    seed: int = 0,
+    quiet: bool = False,
+) -> AuditResult:
+    """Looks for what is wrong with labelled images, and writes what it finds.
+
+    Files that cannot be read or are called what they are not; identical and nearly identical
+    images, above all in two splits or under two labels; small and uneven classes; odd sizes;
+    splits that differ in brightness, contrast, size or classes; and by a backbone's features
+    labels that are doubtful and images unlike all others. Nothing is changed or deleted.
+
+    Args:
+        data: A `toolkit.Source`, or its location alone.
+        output: A folder for `audit.html`, `audit.json` and `quarantine.csv`, which replace older
+            ones.
+        backbone: The pretrained network whose features judge the labels; by default none does.
+        max_pixels: Larger images are not looked at.
+        seed: Of what is drawn by chance, such as the folds in which labels are judged.
+        quiet: Show no progress.
+
+    Raises:
+        ToolkitError: Something that the caller can mend, said in its message.
+
+    Example:
+        >>> result = toolkit.audit("./images", backbone="efficientnet-lite0")
+        >>> result.findings[0].title
+        '10 images identical to one in another split'
+        >>> toolkit.finetune(toolkit.Source("./images", exclude=result.quarantine))
+    """
+    check_whole("--seed", seed, 0)
+    source, reporter = as_source(data), Reporter(quiet)
+    folder = Path(output).expanduser()
+    _check_writable(folder)
+    listing = list_source(source)
+    table = scan(listing, max_pixels, reporter.progress)
+    facts = gather_facts(table, max_pixels, reporter.progress)
+    if not len(facts.table):
+        raise NoImagesError(source.location)
+    findings = [
+        *check_files(facts),
+        *check_duplicates(facts),
+        *check_balance(facts),
+        *check_shift(facts),
+    ]
+    remarks = [NO_LABELS_CHECKED]
+    findings.sort(key=lambda each: (-each.severity, -len(each.suspects)))
+    with naming_full_disk("the audit", folder):
+        _write(folder, source, facts, findings, remarks)
+    return AuditResult(folder, len(facts.table), findings, remarks)
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuses a folder before minutes are spent on what could not be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with appearing(folder / RECORD):
+            raise FileNotFoundError  # Only to see that it could be.
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise NotWritableError("--output", folder, error) from error
+
+
+def _write(
+    folder: Path, source: Source, facts: Facts, findings: list[Finding], remarks: Sequence[str]
+) -> None:
+    with appearing(folder / PAGE) as path:
+        write_page(path, source.location, facts, findings, remarks)
+    with appearing(folder / RECORD) as path:
+        record = _record(source, facts, findings, remarks)
+        path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    with appearing(folder / QUARANTINE) as path:
+        write_csv(path, ["path", "kind", "why"], _quarantined(findings))
+
+
+def _record(
+    source: Source, facts: Facts, findings: list[Finding], remarks: Sequence[str]
+) -> dict[str, Any]:
+    counts = zip(facts.table.classes, facts.table.counts().tolist(), strict=True)
+    return {
+        "source": asdict(source),
+        "images": len(facts.table),
+        "classes": dict(counts),
+        "findings": [{**asdict(f), "severity": SEVERITIES[f.severity]} for f in findings],
+        "remarks": list(remarks),
+    }
+
+
+def _quarantined(findings: list[Finding]) -> list[tuple[str, str, str]]:
+    """What is left out for certain, each image once, under the most important finding."""
+    rows: dict[str, tuple[str, str, str]] = {}
+    for finding in findings:
+        for suspect in finding.suspects:
+            if suspect.leave_out:
+                rows.setdefault(suspect.path, (suspect.path, finding.kind, suspect.why))
+    return list(rows.values())

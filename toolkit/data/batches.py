@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import make_decoder
+from toolkit.data.mix import NONE, mix_batch
 from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
@@ -121,12 +122,14 @@ def training_batches(
     *,
     views: Views,
     epochs: range,
+    mix: str = NONE,
 ) -> tf.data.Dataset:
-    """Shuffled and augmented batches of all the epochs, one after another.
+    """Shuffled, augmented and perhaps mixed batches of all the epochs, one after another.
 
-    Order and augmentation follow from the seed, the epoch and the image alone: they differ from
-    epoch to epoch, are the same for the same seed, and a run that is resumed at an epoch goes on
-    with what an uninterrupted one would have seen.
+    Order and augmentation follow from the seed, the epoch and the image alone, what is mixed from
+    the seed, the epoch and the batch's images: they differ from epoch to epoch, are the same for
+    the same seed, and a run that is resumed at an epoch goes on with what an uninterrupted one
+    would have seen.
 
     Args:
         table: The training split.
@@ -134,20 +137,20 @@ def training_batches(
         batch_size: Images in a batch; an epoch's last batch may be smaller.
         views: How images are augmented: view k in epoch k.
         epochs: The epochs to give, counted from 0.
+        mix: How a batch's images are mixed after that: one of `toolkit.data.mix.MIXES`.
 
     Returns:
-        A data set of (float32 [B, height, width, 3], int32 [B]), `len(epochs)` times
-        `steps_per_epoch(len(table), batch_size)` batches long.
+        A data set of (float32 [B, height, width, 3], int32 [B]), or with mixed labels float32
+        [B, classes]; `len(epochs)` times `steps_per_epoch(len(table), batch_size)` batches long.
     """
-    files, labels = _files(table), tf.constant(table.labels)
-    read = _make_reader(preparation)
-    draw = _make_drawer(table, preparation, views)
+    files, read = _files(table), _make_reader(preparation)
+    draw, label = _make_drawer(table, preparation, views), _make_labeller(table, mix, views.seed)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = _shuffled_rows(len(table), views.seed, epoch)
         images = rows.map(lambda row: (read(files[row]), row), num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size).map(
-            lambda images, rows: (draw(images, rows, epoch), tf.gather(labels, rows)),
+            lambda images, rows: label(draw(images, rows, epoch), rows, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
@@ -250,6 +253,27 @@ def _make_drawer(
     return lambda images, rows, number: tf.ensure_shape(
         tf.numpy_function(draw, [images, rows, number], tf.float32), shape
     )
+
+
+def _make_labeller(
+    table: ImageTable, mix: str, seed: int
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Makes the function (images, rows, epoch) that adds labels to a batch, and may mix both."""
+    if mix == NONE:
+        labels = tf.constant(table.labels)
+        return lambda images, rows, epoch: (images, tf.gather(labels, rows))
+    classes = len(table.classes)
+
+    def draw(
+        images: np.ndarray, rows: np.ndarray, epoch: np.int64
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return mix_batch(images, table.labels[rows], classes, mix, [seed, int(epoch), *rows])
+
+    def label(images: tf.Tensor, rows: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        mixed, targets = tf.numpy_function(draw, [images, rows, epoch], [tf.float32, tf.float32])
+        return tf.ensure_shape(mixed, images.shape), tf.ensure_shape(targets, [None, classes])
+
+    return label
 
 
 def decoding_problems(

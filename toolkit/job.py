@@ -123,7 +123,8 @@ def finetune(
             "mixup", "cutmix", or "mixup+cutmix", where each batch draws one of the two. Training
             then reads the images.
         class_weights: "none": every training image counts the same; "balanced": every class
-            does, in the probe and in fine-tuning. Figures are never weighted.
+            does, in the probe and in fine-tuning. Of all figures, only the training loss in
+            `history.csv` is weighted.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.

@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import make_decoder
-from toolkit.data.mix import NONE, mix_batch
+from toolkit.data.mix import NONE
 from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
 from toolkit.data.table import ImageTable, Problem
+from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
 
 
@@ -144,7 +145,7 @@ def training_batches(
         [B, classes]; `len(epochs)` times `steps_per_epoch(len(table), batch_size)` batches long.
     """
     files, read = _files(table), _make_reader(preparation)
-    draw, label = _make_drawer(table, preparation, views), _make_labeller(table, mix, views.seed)
+    draw, label = _make_drawer(table, preparation, views), make_labeller(table, mix, views.seed)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = _shuffled_rows(len(table), views.seed, epoch)
@@ -253,27 +254,6 @@ def _make_drawer(
     return lambda images, rows, number: tf.ensure_shape(
         tf.numpy_function(draw, [images, rows, number], tf.float32), shape
     )
-
-
-def _make_labeller(
-    table: ImageTable, mix: str, seed: int
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Makes the function (images, rows, epoch) that adds labels to a batch, and may mix both."""
-    if mix == NONE:
-        labels = tf.constant(table.labels)
-        return lambda images, rows, epoch: (images, tf.gather(labels, rows))
-    classes = len(table.classes)
-
-    def draw(
-        images: np.ndarray, rows: np.ndarray, epoch: np.int64
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return mix_batch(images, table.labels[rows], classes, mix, [seed, int(epoch), *rows])
-
-    def label(images: tf.Tensor, rows: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        mixed, targets = tf.numpy_function(draw, [images, rows, epoch], [tf.float32, tf.float32])
-        return tf.ensure_shape(mixed, images.shape), tf.ensure_shape(targets, [None, classes])
-
-    return label
 
 
 def decoding_problems(

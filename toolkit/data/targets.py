@@ -1,7 +1,43 @@
-"""What batches carry beside their images: one-hot labels, and weights."""
+"""What batches carry beside their images: labels, one-hot or mixed ones, and weights."""
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+from toolkit.data.mix import NONE, mix_batch
+from toolkit.data.table import ImageTable
+
+
+def make_labeller(
+    table: ImageTable, mix: str, seed: int
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Makes the function that adds a batch's labels to its images, and may mix both.
+
+    Args:
+        table: The training split.
+        mix: One of `toolkit.data.mix.MIXES`.
+        seed: With the epoch and the batch's rows, it decides what is mixed.
+
+    Returns:
+        A function of images float32 [B, H, W, 3], their rows int64 [B] and the epoch; it gives
+        images and labels int32 [B], or mixed images and targets float32 [B, K].
+    """
+    if mix == NONE:
+        labels = tf.constant(table.labels)
+        return lambda images, rows, epoch: (images, tf.gather(labels, rows))
+    classes = len(table.classes)
+
+    def draw(
+        images: np.ndarray, rows: np.ndarray, epoch: np.int64
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return mix_batch(images, table.labels[rows], classes, mix, [seed, int(epoch), *rows])
+
+    def label(images: tf.Tensor, rows: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        mixed, targets = tf.numpy_function(draw, [images, rows, epoch], [tf.float32, tf.float32])
+        return tf.ensure_shape(mixed, images.shape), tf.ensure_shape(targets, [None, classes])
+
+    return label
 
 
 def one_hot_batches(batches: tf.data.Dataset, classes: int) -> tf.data.Dataset:

@@ -3,17 +3,25 @@
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import toolkit
-from tests.conftest import SMALL, run_toolkit
+from tests.conftest import ROOT, SMALL, run_toolkit
+from tests.training.test_fine_tuning import mixed_and_weighted
 
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="jax is not installed"
+)
+
+
+@needs_jax
 def test_the_whole_command_with_jax(images, tmp_path):
     options = ["--image-size", 32, "--epochs", 1, "--batch-size", 16, "--unfreeze", 1]
     options += [
@@ -42,3 +50,20 @@ def test_the_whole_command_with_jax(images, tmp_path):
     assert measured["loss"] == pytest.approx(result["test"]["loss"], abs=1e-4)
     probabilities = classifier.model.predict_on_batch(np.zeros([2, 32, 32, 3], np.float32))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@needs_jax
+def test_mixed_and_weighted_images_train_the_same_network_with_jax(tmp_path):
+    code = (
+        "import json, pathlib, sys; from tests.training.test_fine_tuning import mixed_and_weighted;"
+        "print(json.dumps(mixed_and_weighted(pathlib.Path(sys.argv[1]))))"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "jax"]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    expected = mixed_and_weighted(tmp_path / "tensorflow")
+    for one, two in zip(json.loads(done.stdout), expected, strict=True):
+        assert one.keys() == two.keys()
+        assert one == pytest.approx(two, abs=1e-4)

@@ -25,6 +25,8 @@ GOOD = FinetuneOptions(
     dropout=0.2,
     weight_decay=1e-3,
     augment="light",
+    mix="none",
+    class_weights="none",
     views=None,
     engine="auto",
     cache_size=20 * 10**9,
@@ -57,6 +59,16 @@ GOOD = FinetuneOptions(
         ("weight_decay", float("inf"), "--weight-decay must be from 0 to 1. Received: inf"),
         ("views", -1, "--views must be a whole number from 0 to 2,147,483,647. Received: -1"),
         ("views", 1.5, "--views must be a whole number from 0 to 2,147,483,647. Received: 1.5"),
+        (
+            "mix",
+            "blend",
+            "--mix must be one of none, mixup, cutmix, mixup+cutmix. Received: 'blend'",
+        ),
+        (
+            "class_weights",
+            "even",
+            "--class-weights must be one of none, balanced. Received: 'even'",
+        ),
         ("max_pixels", 0, "--max-pixels must be from 1 to 178,956,970. Received: 0"),
         ("max_pixels", 10**9, "--max-pixels must be from 1 to 178,956,970. Received: 1000000000"),
     ],
@@ -96,6 +108,17 @@ def test_pillow_reads_the_largest_image_that_may_be_admitted():
     from toolkit.options import LARGEST_IMAGE
 
     assert 2 * Image.MAX_IMAGE_PIXELS == LARGEST_IMAGE
+
+
+def test_cached_views_are_refused_where_images_are_mixed():
+    for views in (None, 0):
+        assert dataclasses.replace(GOOD, mix="cutmix", views=views).views == views
+    with pytest.raises(OptionError) as error:
+        dataclasses.replace(GOOD, mix="cutmix", views=2)
+    assert str(error.value) == (
+        "--views must be 0 or left out with --mix cutmix, which mixes other images in each epoch. "
+        "Received: 2"
+    )
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, 3])

@@ -266,6 +266,50 @@ def test_training_reads_the_images_with_a_message_where_there_is(table, said, wh
     assert [entry for entry in entries() if entry.kind == "views"] == []
 
 
+def test_with_mixing_training_reads_the_images_and_validation_is_never_mixed(table, said):
+    _, source = source_of(table, mix="mixup+cutmix")
+
+    reason = "--mix draws other pairs of images in each epoch"
+    assert (source.views, source.why, source.one_hot) == (0, reason, True)
+    assert said == [f"Training reads the images: {reason}."]
+    assert [entry for entry in entries() if entry.kind == "views"] == []
+    train, views = table.split(TRAIN), Views("light", 5, 0)
+    expected = training_batches(
+        train, PREPARATION, 8, views=views, epochs=range(3), mix="mixup+cutmix"
+    )
+    for one, two in zip(together(source.training(range(3))), together(expected), strict=True):
+        np.testing.assert_array_equal(one, two)
+    [(images, labels)] = labelled_batches(table.split(VALIDATION), PREPARATION, 64)
+    for _ in range(2):
+        pixels, targets = together(source.validation)
+        np.testing.assert_array_equal(pixels, images)
+        np.testing.assert_array_equal(targets, np.eye(3)[labels])
+
+
+@pytest.mark.parametrize("views", [None, 0])
+def test_weights_follow_the_labels_and_validation_has_none(table, views):
+    _, plain = source_of(table, views=views)
+    _, source = source_of(table, views=views, class_weights="balanced")
+    counts = np.bincount(table.split(TRAIN).labels)
+    assert len(set(counts)) > 1, "so that weights differ"
+    batches = zip(source.training(range(2)), plain.training(range(2)), strict=True)
+    for (values, labels, weights), (same, same_labels) in batches:
+        np.testing.assert_array_equal(values, same)
+        np.testing.assert_array_equal(labels, same_labels)
+        expected = counts.sum() / (3 * counts[labels.numpy()])
+        np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    assert source.views == plain.views == (3 if views is None else 0)
+    assert len(source.validation.element_spec) == 2
+
+
+def test_a_mixed_images_weight_is_the_mixture_of_its_classes_weights(table):
+    _, source = source_of(table, mix="mixup", class_weights="balanced")
+    counts = np.bincount(table.split(TRAIN).labels)
+    for _, targets, weights in source.training(range(1)):
+        expected = targets.numpy() @ (counts.sum() / (3 * counts))
+        np.testing.assert_allclose(weights, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{"views": 0}, {"epochs": 0}, {"epochs": 0, "views": 3}])
 def test_no_message_where_nothing_else_is_asked_for(table, said, options):
     _, source = source_of(table, **options)

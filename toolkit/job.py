@@ -68,6 +68,8 @@ def finetune(
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
+    mix: str = "none",
+    class_weights: str = "none",
     views: int | None = None,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
@@ -110,6 +112,12 @@ def finetune(
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
             also with "-no-flip"; "auto": light, without flips for the sample digits; or a pipeline
             of albumentations, or the JSON or YAML file that `albumentations.save` wrote.
+        mix: How the images of a batch are mixed in pairs after that, with their labels: "none",
+            "mixup", "cutmix", or "mixup+cutmix", where each batch draws one of the two. Training
+            then reads the images.
+        class_weights: "none": every training image counts the same; "balanced": every class
+            does, in the probe and in fine-tuning. Of all figures, only the training loss in
+            `history.csv` is weighted.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
@@ -155,6 +163,8 @@ def finetune(
         dropout=dropout,
         weight_decay=weight_decay,
         augment=choose_policy(augment, listing.flips),
+        mix=mix,
+        class_weights=class_weights,
         views=views,
         engine=engine,
         cache_size=parse_size("--cache-size", cache_size),
@@ -294,6 +304,7 @@ def _fine_tune(
             data.model,
             data.training,
             data.validation,
+            one_hot=data.one_hot,
             steps_per_epoch=steps,
             epochs=options.epochs,
             learning_rate=options.learning_rate,

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.data.manifest import is_manifest
+from toolkit.data.mix import check_mix
 from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError
+from toolkit.training.class_weights import check_class_weights
 
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
@@ -36,6 +38,8 @@ class FinetuneOptions:
     dropout: float
     weight_decay: float
     augment: str
+    mix: str
+    class_weights: str
     views: int | None
     engine: str
     cache_size: int
@@ -50,6 +54,8 @@ class FinetuneOptions:
         check_whole("--seed", self.seed, 0)
         if self.views is not None:
             check_whole("--views", self.views, 0)
+        check_mix(self.mix, self.views)
+        check_class_weights(self.class_weights)
         _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)

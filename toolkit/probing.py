@@ -23,6 +23,7 @@ from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
+from toolkit.training.class_weights import class_weights
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
@@ -120,7 +121,8 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
     """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features."""
     validation = features.split(VALIDATION)
     exact = frozen.exact(validation, engine, features.table, "Checking features")
-    probe, labels = _fit(features), validation.table.labels
+    probe = _fit(features, frozen.options.class_weights)
+    labels = validation.table.labels
     probabilities = probe.predict(exact.values)
     if exact is not validation:
         change = _sure_change(
@@ -152,12 +154,14 @@ def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:
     return float(abs(difference.mean()) - 1.96 * difference.std() / np.sqrt(len(difference)))
 
 
-def _fit(features: Features) -> Probe:
+def _fit(features: Features, weighting: str) -> Probe:
     train, validation = features.split(TRAIN), features.split(VALIDATION)
+    classes = len(features.table.classes)
     return fit_probe(
         train.values,
         train.table.labels,
         validation.values,
         validation.table.labels,
-        classes=len(features.table.classes),
+        classes=classes,
+        class_weights=class_weights(weighting, train.table.labels, classes),
     )

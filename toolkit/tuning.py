@@ -11,10 +11,13 @@ from toolkit.classifier.engine import Engine
 from toolkit.classifier.features import NoRoomError, compute_views
 from toolkit.classifier.model import logits_model
 from toolkit.data.batches import labelled_batches, labelled_rows, stored_batches, training_batches
+from toolkit.data.mix import NONE
 from toolkit.data.table import TRAIN, VALIDATION, ImageTable
+from toolkit.data.targets import one_hot_batches, weighted_batches
 from toolkit.data.views import Views
 from toolkit.options import FinetuneOptions
 from toolkit.probing import FrozenNetwork
+from toolkit.training.class_weights import class_weights
 
 MOST_VIEWS = 8
 """Of each image, by default: a longer run sees them again."""
@@ -33,6 +36,7 @@ class TrainingData:
         model: Gives logits; images or activations at the boundary are its input.
         training: Gives the batches of a range of epochs, in one stream.
         validation: Batches to measure after each epoch.
+        one_hot: Whether labels are shares of classes, not their numbers.
         views: How many views of each image are cached; 0: training reads the images.
         why: Why it reads the images, or "".
         engine: What computed the views, or "".
@@ -41,6 +45,7 @@ class TrainingData:
     model: keras.Model
     training: Callable[[range], Iterable]
     validation: Iterable
+    one_hot: bool
     views: int
     why: str
     engine: str
@@ -82,6 +87,8 @@ def _plan(cut: Cut | None, table: ImageTable, network: FrozenNetwork) -> tuple[V
     views = Views(options.augment, options.seed, _wanted(options))
     if not views.count:
         return views, "no cached views are asked for"
+    if options.mix != NONE:
+        return replace(views, count=0), "--mix draws other pairs of images in each epoch"
     if cut is None:
         return replace(views, count=0), "there is no one place below which the network is frozen"
     row = 2 * int(np.prod(cut.lower.output_shape[1:]))
@@ -115,18 +122,22 @@ def _from_cache(
         network.reporter.progress,
         options.cache_size,
     )
-    rows = [store.rows(list(train.digests)) for store in stores]
+    rows, weights = [store.rows(list(train.digests)) for store in stores], _weights(train, options)
     measured = lower.features(
         validation, engine, dtype="float16", description="Computing validation"
     )
     return TrainingData(
         model=cut.upper,
-        training=lambda epochs: stored_batches(
-            rows, train.labels, options.batch_size, seed=options.seed, epochs=epochs
+        training=lambda epochs: weighted_batches(
+            stored_batches(
+                rows, train.labels, options.batch_size, seed=options.seed, epochs=epochs
+            ),
+            weights,
         ),
         validation=labelled_rows(
             measured.store.rows(list(validation.digests)), validation.labels, VALIDATION_BATCH
         ),
+        one_hot=False,
         views=views.count,
         why="",
         engine=engine.name,
@@ -137,14 +148,29 @@ def _from_images(
     model: keras.Model, views: Views, table: ImageTable, network: FrozenNetwork, why: str
 ) -> TrainingData:
     options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
-    preparation = network.preparation
+    preparation, weights = network.preparation, _weights(train, options)
+    measured = labelled_batches(validation, preparation, VALIDATION_BATCH)
+    one_hot = options.mix != NONE
     return TrainingData(
         model=logits_model(model),
-        training=lambda epochs: training_batches(
-            train, preparation, options.batch_size, views=views, epochs=epochs
+        training=lambda epochs: weighted_batches(
+            training_batches(
+                train,
+                preparation,
+                options.batch_size,
+                views=views,
+                epochs=epochs,
+                mix=options.mix,
+            ),
+            weights,
         ),
-        validation=labelled_batches(validation, preparation, VALIDATION_BATCH),
+        validation=one_hot_batches(measured, len(table.classes)) if one_hot else measured,
+        one_hot=one_hot,
         views=0,
         why=why,
         engine="",
     )
+
+
+def _weights(train: ImageTable, options: FinetuneOptions) -> np.ndarray | None:
+    return class_weights(options.class_weights, train.labels, len(train.classes))

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from toolkit.training import probe as probe_module
+from toolkit.training.class_weights import BALANCED, class_weights
 from toolkit.training.probe import STRENGTHS, Probe, fit_probe
 
 
@@ -25,12 +26,17 @@ def data():
     return *make_data(), *make_data(200, seed=1)
 
 
-def sklearns(features, labels, strength: float):
+def sklearns(features, labels, strength: float, class_weight=None):
     """The same objective: C times the sum of losses, plus half the squared weights."""
     # With two classes, scikit-learn has one vector of weights: the difference of our two.
     share = 2 if labels.max() == 1 else 1
     scaler = StandardScaler().fit(features.astype(np.float64))
-    model = LogisticRegression(C=share / (len(labels) * strength), tol=1e-10, max_iter=10_000)
+    model = LogisticRegression(
+        C=share / (len(labels) * strength),
+        tol=1e-10,
+        max_iter=10_000,
+        class_weight=class_weight,
+    )
     model.fit(scaler.transform(features.astype(np.float64)), labels)
     return lambda x: model.predict_proba(scaler.transform(x.astype(np.float64)))
 
@@ -48,6 +54,59 @@ def test_it_is_scikit_learns_logistic_regression(strength, classes):
     assert probe.losses[strength] == pytest.approx(loss, rel=2e-3)
 
 
+@pytest.mark.parametrize("strength", [1e-3, 1e-1])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_balanced_it_is_scikit_learns_balanced_one(strength, classes):
+    features, labels = uneven(*make_data(600, classes=classes))
+    weights = class_weights(BALANCED, labels, classes)
+    probe = fit_probe(features, labels, features, labels, classes, [strength], weights)
+
+    expected = sklearns(features, labels, strength, "balanced")(features)
+    np.testing.assert_allclose(probe.predict(features), expected, atol=5e-3)
+    losses = -np.log(expected[np.arange(len(labels)), labels])
+    by_class = [losses[labels == k].mean() for k in range(classes)]
+    assert probe.losses[strength] == pytest.approx(np.mean(by_class), rel=2e-3), "weighted, too"
+    plain = fit_probe(features, labels, features, labels, classes, [strength])
+    assert np.abs(plain.predict(features) - expected).max() > 0.1
+
+
+def uneven(features, labels):
+    """Of class 0 only every eighth row."""
+    kept = np.flatnonzero(labels == 0)[::8]
+    rows = np.sort(np.concatenate([kept, np.flatnonzero(labels)]))
+    return features[rows], labels[rows]
+
+
+def test_balanced_classes_of_one_size_change_no_bit(data):
+    features, labels = make_data(400)
+    rows = np.concatenate([np.flatnonzero(labels == k)[:70] for k in range(4)])
+    features, labels = features[rows], labels[rows]
+    weights = class_weights(BALANCED, labels, 4)
+
+    balanced = fit_probe(features, labels, *data[2:], 4, class_weights=weights)
+
+    plain = fit_probe(features, labels, *data[2:], 4)
+    assert (balanced.strength, balanced.losses) == (plain.strength, plain.losses)
+    np.testing.assert_array_equal(balanced.kernel, plain.kernel)
+    np.testing.assert_array_equal(balanced.bias, plain.bias)
+
+
+def test_the_strength_is_chosen_by_what_is_minimized():
+    train = uneven(*make_data(600))
+    validation = uneven(*make_data(400, seed=1))
+    weights = class_weights(BALANCED, train[1], 4)
+
+    probe = fit_probe(*train, *validation, 4, class_weights=weights)
+
+    for strength, loss in probe.losses.items():
+        alone = fit_probe(*train, *validation, 4, [strength], weights)
+        rows = np.arange(len(validation[1]))
+        losses = -np.log(alone.predict(validation[0])[rows, validation[1]])
+        expected = np.average(losses, weights=weights[validation[1]])
+        assert loss == pytest.approx(expected, rel=2e-3)
+    assert probe.losses[probe.strength] == min(probe.losses.values())
+
+
 def test_probabilities(data):
     probe = fit_probe(*data, 4)
     probabilities = probe.predict(data[2])
@@ -60,20 +119,24 @@ def test_probabilities(data):
     assert (probe.kernel.dtype, probe.bias.dtype) == (np.float32, np.float32)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("strength", [1e-3, 1.0])
-def test_the_gradient_is_that_of_finite_differences(strength):
+def test_the_gradient_is_that_of_finite_differences(strength, weighted):
     features, labels = make_data(60, 5, 3)
+    weights = np.array([0.2, 3, 1] if weighted else [1, 1, 1], np.float32)[labels]
     mean, deviation = probe_module._moments(features)
     parameters = np.random.default_rng(0).normal(0, 0.5, 6 * 3)
 
     def evaluate(x):
-        return probe_module._loss_and_gradient(x, features, labels, mean, deviation, strength)
+        return probe_module._loss_and_gradient(
+            x, features, labels, weights, mean, deviation, strength
+        )
 
     def exact(x):  # In double precision, on features that are standardized beforehand.
-        weights = x.reshape(6, 3)
-        logits = (features.astype(float) - mean) / deviation @ weights[:-1] + weights[-1]
-        loss = -log_softmax(logits, 1)[np.arange(60), labels].mean()
-        return loss + strength / 2 * np.square(weights[:-1]).sum()
+        kernel, bias = np.split(x.reshape(6, 3), [5])
+        logits = (features.astype(float) - mean) / deviation @ kernel + bias
+        loss = -(weights * log_softmax(logits, 1)[np.arange(60), labels]).mean()
+        return loss + strength / 2 * np.square(kernel).sum()
 
     loss, gradient = evaluate(parameters)
     assert loss == pytest.approx(exact(parameters), rel=1e-5)

@@ -115,6 +115,21 @@ if TYPE_CHECKING:
     "the sample digits.",
 )
 @click.option(
+    "--mix",
+    default="none",
+    show_default=True,
+    metavar="none|mixup|cutmix|mixup+cutmix",
+    help="Mixes the augmented images of a batch in pairs, and their labels: blended, with a part "
+    "cut out of the other, or one of the two for each batch. Training then reads the images.",
+)
+@click.option(
+    "--class-weights",
+    default="none",
+    show_default=True,
+    metavar="none|balanced",
+    help="balanced: in training every class counts the same, however many images it has.",
+)
+@click.option(
     "--views",
     type=int,
     metavar="NUMBER",

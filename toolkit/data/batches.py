@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from toolkit.data.decode import make_decoder
 from toolkit.data.load import make_loader
+from toolkit.data.mix import NONE
 from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
 from toolkit.data.table import ImageTable, Problem
+from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
 
 
@@ -123,12 +125,14 @@ def training_batches(
     *,
     views: Views,
     epochs: range,
+    mix: str = NONE,
 ) -> tf.data.Dataset:
-    """Shuffled and augmented batches of all the epochs, one after another.
+    """Shuffled, augmented and perhaps mixed batches of all the epochs, one after another.
 
-    Order and augmentation follow from the seed, the epoch and the image alone: they differ from
-    epoch to epoch, are the same for the same seed, and a run that is resumed at an epoch goes on
-    with what an uninterrupted one would have seen.
+    Order and augmentation follow from the seed, the epoch and the image alone, what is mixed from
+    the seed, the epoch and the batch's images: they differ from epoch to epoch, are the same for
+    the same seed, and a run that is resumed at an epoch goes on with what an uninterrupted one
+    would have seen.
 
     Args:
         table: The training split.
@@ -136,20 +140,20 @@ def training_batches(
         batch_size: Images in a batch; an epoch's last batch may be smaller.
         views: How images are augmented: view k in epoch k.
         epochs: The epochs to give, counted from 0.
+        mix: How a batch's images are mixed after that: one of `toolkit.data.mix.MIXES`.
 
     Returns:
-        A data set of (float32 [B, height, width, 3], int32 [B]), `len(epochs)` times
-        `steps_per_epoch(len(table), batch_size)` batches long.
+        A data set of (float32 [B, height, width, 3], int32 [B]), or with mixed labels float32
+        [B, classes]; `len(epochs)` times `steps_per_epoch(len(table), batch_size)` batches long.
     """
-    files, labels = _files(table), tf.constant(table.labels)
-    read = _make_file_reader(table, preparation)
-    draw = _make_drawer(table, preparation, views)
+    files, read = _files(table), _make_file_reader(table, preparation)
+    draw, label = _make_drawer(table, preparation, views), make_labeller(table, mix, views.seed)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = _shuffled_rows(len(table), views.seed, epoch)
         images = rows.map(lambda row: (read(files[row]), row), num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size).map(
-            lambda images, rows: (draw(images, rows, epoch), tf.gather(labels, rows)),
+            lambda images, rows: label(draw(images, rows, epoch), rows, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 

@@ -8,12 +8,17 @@ import keras
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.optimizer import make_optimizer
 
+LOSSES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
+ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
+"""Of labels that are numbers, and of one-hot or mixed ones."""
+
 
 def fine_tune(
     model: keras.Model,
     training: Callable[[range], Iterable],
     validation: Iterable,
     *,
+    one_hot: bool = False,
     steps_per_epoch: int,
     epochs: int,
     learning_rate: float,
@@ -25,8 +30,10 @@ def fine_tune(
 
     Args:
         model: Gives logits [N, K]; its trainable layers are those to train.
-        training: Gives the batches of a range of epochs, in one stream.
+        training: Gives the batches of a range of epochs, in one stream: images and labels, and if
+            it likes the weights float32 [B] with which they count in the loss.
         validation: Batches to measure after each epoch.
+        one_hot: Whether labels are shares of classes, float32 [B, K], not numbers, int [B].
         steps_per_epoch: Batches in an epoch.
         epochs: At most so many; the learning rate's schedule spans them all.
         learning_rate: The highest.
@@ -37,8 +44,8 @@ def fine_tune(
     optimizer = make_optimizer(model, learning_rate, weight_decay, epochs * steps_per_epoch)
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=LOSSES[one_hot](from_logits=True),
+        metrics=[ACCURACIES[one_hot](name="accuracy")],  # Keras weights none of these.
         jit_compile=_compiles_well(),
     )
     done = checkpoint.resume(model)

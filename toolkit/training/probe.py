@@ -25,7 +25,8 @@ class Probe:
         kernel: float32 [D, K].
         bias: float32 [K].
         strength: Of the L2 penalty that did best on the validation split.
-        losses: Validation cross-entropy (nats) of each strength that was tried.
+        losses: Validation cross-entropy (nats) of each strength that was tried, weighted as the
+            training was.
     """
 
     kernel: np.ndarray
@@ -45,11 +46,13 @@ def fit_probe(
     validation_labels: np.ndarray,
     classes: int,
     strengths: Sequence[float] = STRENGTHS,
+    class_weights: np.ndarray | None = None,
 ) -> Probe:
     """Fits a probe for each L2 strength and takes the one with the lowest validation loss.
 
     Features are standardized with the training split's mean and deviation, which end up in the
-    returned weights. The sums run over chunks of rows, so that memory does not grow with them.
+    returned weights. (These need no class weights: any scale of about 1 does.) The sums run over
+    chunks of rows, so that memory does not grow with them.
 
     Args:
         features: float32 [N, D]; may be mapped from disk.
@@ -58,28 +61,43 @@ def fit_probe(
         validation_labels: int [M].
         classes: K.
         strengths: L2 strengths to try; each starts from the solution of the next stronger.
+        class_weights: float32 [K]: how much an image of each class counts in the loss, 1 on average
+            over the training split; by default all count the same.
 
     See Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 4.4; the solver is
     L-BFGS (Liu and Nocedal 1989).
     """
     mean, deviation = _moments(features)
+    weights = _row_weights(class_weights, labels)
     parameters = np.zeros((features.shape[1] + 1) * classes)
     fitted, losses = {}, {}
+    # Validation is weighted, too: a strength is to be judged by what was minimized. A balanced
+    # probe takes all classes to be equally frequent, and would be blamed for that otherwise.
+    judged = _row_weights(class_weights, validation_labels)
     for strength in sorted(strengths, reverse=True):
         with threadpool_limits(1 if len(features) < _MANY else None, "blas"):
             result = minimize(
                 _loss_and_gradient,
                 parameters,
-                args=(features, labels, mean, deviation, strength),
+                args=(features, labels, weights, mean, deviation, strength),
                 method="L-BFGS-B",
                 jac=True,
                 options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5},
             )
         parameters = result.x
         fitted[strength] = _unstandardized(parameters, mean, deviation, classes)
-        losses[strength] = _cross_entropy(*fitted[strength], validation_features, validation_labels)
+        losses[strength] = _cross_entropy(
+            *fitted[strength], validation_features, validation_labels, judged
+        )
     best = min(losses, key=lambda strength: losses[strength])
     return Probe(*fitted[best], strength=best, losses=losses)
+
+
+def _row_weights(class_weights: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    """The weight of each row's class: float32 [N]."""
+    if class_weights is None:
+        return np.ones(len(labels), np.float32)
+    return np.asarray(class_weights, np.float32)[labels]
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,21 +121,23 @@ def _loss_and_gradient(
     parameters: np.ndarray,
     features: np.ndarray,
     labels: np.ndarray,
+    row_weights: np.ndarray,
     mean: np.ndarray,
     deviation: np.ndarray,
     strength: float,
 ) -> tuple[float, np.ndarray]:
-    """Mean cross-entropy plus penalty (the bias is spared), and its gradient."""
+    """Mean weighted cross-entropy plus penalty (the bias is spared), and its gradient."""
     weights = parameters.reshape(features.shape[1] + 1, -1)
     kernel, bias = _unstandardized(parameters, mean, deviation, weights.shape[1])
     loss, products, sums = 0.0, np.zeros_like(weights[:-1]), np.zeros_like(weights[-1])
     for start, chunk in zip(range(0, len(features), _CHUNK), _chunks(features), strict=True):
-        targets = labels[start : start + _CHUNK]
+        targets, counts = labels[start : start + _CHUNK], row_weights[start : start + _CHUNK]
         rows = np.arange(len(targets))
         log_probabilities = log_softmax(chunk @ kernel + bias, axis=1)
-        loss -= log_probabilities[rows, targets].sum(dtype=np.float64)
+        loss -= (counts * log_probabilities[rows, targets]).sum(dtype=np.float64)
         error = np.exp(log_probabilities)
         error[rows, targets] -= 1
+        error *= counts[:, None]
         products += chunk.T @ error
         sums += error.sum(0)
     # The gradient for standardized features, without ever making them.
@@ -138,7 +158,12 @@ def _unstandardized(
 
 
 def _cross_entropy(
-    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    features: np.ndarray,
+    labels: np.ndarray,
+    row_weights: np.ndarray,
 ) -> float:
     log_probabilities = log_softmax(features @ kernel + bias, axis=1)
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+    losses = -log_probabilities[np.arange(len(labels)), labels]
+    return float(np.average(losses, weights=row_weights))

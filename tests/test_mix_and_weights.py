@@ -1,0 +1,26 @@
+"""The whole job with mixed images and weighted classes."""
+
+import csv
+
+import pytest
+
+import toolkit
+from tests.conftest import SMALL
+
+
+def test_a_run_with_mixed_images_and_balanced_classes(images, tmp_path):
+    # Hardly a step is taken, so that validation still measures the probe.
+    options = SMALL | {"epochs": 1, "unfreeze": 1, "learning_rate": 1e-9}
+    asked = {"mix": "mixup+cutmix", "class_weights": "balanced"}
+    result = toolkit.finetune(images, models_dir=tmp_path, **options, **asked)
+
+    run, metrics = result.run, result.metrics
+    assert {name: run["options"][name] for name in asked} == asked
+    assert (run["views"], run["engine"]["views"]) == (0, "")
+    assert run["trained_on_images"] == "--mix draws other pairs of images in each epoch"
+    with open(result.bundle.extra / "history.csv", newline="") as file:
+        [row] = csv.DictReader(file)
+    # What is measured is neither mixed nor weighted; what is trained on is.
+    assert float(row["val_loss"]) == pytest.approx(metrics["probe"]["loss"], abs=1e-4)
+    assert float(row["val_accuracy"]) == pytest.approx(metrics["probe"]["accuracy"])
+    assert float(row["loss"]) > 1.2 * metrics["probe"]["loss"]

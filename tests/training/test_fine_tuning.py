@@ -1,0 +1,108 @@
+"""The fit loop with mixed labels and with weights."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.fine_tuning import fine_tune
+
+CLASSES = 3
+
+
+def make_data(count=24):
+    random = np.random.default_rng(0)
+    features = random.normal(size=(count, 4)).astype(np.float32)
+    return features, random.integers(0, CLASSES, count).astype(np.int32)
+
+
+def train(folder, arrays, validation, one_hot=False, epochs=3, batch_size=8):
+    """A short training of a linear model: its weights, and the history."""
+    folder.mkdir(exist_ok=True)
+    # Random weights would be others on another backend.
+    head = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((4,)), head])
+    checkpoint = Checkpoint(folder, patience=9, start=1e9)
+    fine_tune(
+        model,
+        lambda epochs: (
+            tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size).repeat(len(epochs))
+        ),
+        tf.data.Dataset.from_tensors(validation),
+        one_hot=one_hot,
+        steps_per_epoch=-(-len(arrays[0]) // batch_size),
+        epochs=epochs,
+        learning_rate=0.1,
+        weight_decay=0.0,
+        checkpoint=checkpoint,
+        callbacks=[],
+    )
+    return model.get_weights(), checkpoint.history
+
+
+def mixed_and_weighted(folder):
+    """The history of a training on mixed labels with weights; the last batch is one image."""
+    features, labels = make_data(17)
+    targets = np.eye(CLASSES, dtype=np.float32)[labels]
+    mixed = np.float32(0.7) * targets + np.float32(0.3) * targets[::-1]
+    weights = mixed @ np.array([0.5, 2, 1], np.float32)
+    return train(folder, (features, mixed, weights), (features, targets), one_hot=True)[1]
+
+
+def test_one_hot_labels_train_as_their_numbers_do(tmp_path):
+    features, labels = make_data()
+    targets = np.eye(CLASSES, dtype=np.float32)[labels]
+    one, sparse = train(tmp_path / "sparse", (features, labels), (features, labels))
+    two, categorical = train(tmp_path / "hot", (features, targets), (features, targets), True)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    for a, b in zip(sparse, categorical, strict=True):
+        assert a == pytest.approx(b, abs=1e-5)
+
+
+def test_weights_of_1_change_no_bit(tmp_path):
+    features, labels = make_data()
+    ones = np.ones(len(labels), np.float32)
+    one, history = train(tmp_path / "plain", (features, labels), (features, labels))
+    two, same = train(tmp_path / "ones", (features, labels, ones), (features, labels))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert history == same
+
+
+def test_an_image_that_counts_double_is_as_good_as_two(tmp_path):
+    features, labels = make_data(8)
+    weights = np.array([2, 0, 1, 1, 2, 0, 1, 1], np.float32)
+    rows = np.repeat(np.arange(8), weights.astype(int))
+    one, history = train(tmp_path / "weights", (features, labels, weights), (features, labels))
+    two, repeated = train(tmp_path / "rows", (features[rows], labels[rows]), (features, labels))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in repeated])
+
+
+def test_a_mixed_image_is_as_good_as_its_parts(tmp_path):
+    features, labels = make_data(4)
+    others = (labels + 1) % CLASSES
+    eye = np.eye(CLASSES, dtype=np.float32)
+    targets = np.float32(0.75) * eye[labels] + np.float32(0.25) * eye[others]
+    parts = np.concatenate([features] * 4), np.concatenate([labels] * 3 + [others])
+    validation = features, eye[labels]
+    one, mixed = train(tmp_path / "mixed", (features, targets), validation, True, batch_size=4)
+    two, apart = train(tmp_path / "parts", parts, (features, labels), batch_size=16)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert [row["val_loss"] for row in mixed] == pytest.approx([row["val_loss"] for row in apart])
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_accuracy_is_not_weighted(tmp_path, one_hot):
+    features, labels = make_data()
+    targets = np.eye(CLASSES, dtype=np.float32)[labels] if one_hot else labels
+    weights = np.linspace(0, 2, len(labels), dtype=np.float32)
+    _, [row] = train(
+        tmp_path, (features, targets, weights), (features, targets), one_hot, 1, batch_size=24
+    )
+    assert row["accuracy"] * len(labels) == pytest.approx(round(row["accuracy"] * len(labels)))
+    assert set(row) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}

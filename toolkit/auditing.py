@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from toolkit import backbones
 from toolkit.audit.balance import check_balance
 from toolkit.audit.duplicates import check_duplicates
 from toolkit.audit.facts import Facts, gather_facts
@@ -14,10 +17,13 @@ from toolkit.audit.files import check_files
 from toolkit.audit.findings import SEVERITIES, Finding
 from toolkit.audit.page import write_page
 from toolkit.audit.shift import check_shift
+from toolkit.cache import DEFAULT_SIZE, parse_size
 from toolkit.data.decode import MAX_PIXELS
+from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
+from toolkit.data.table import ImageTable
 from toolkit.errors import NoImagesError, NotWritableError
 from toolkit.files import appearing, naming_full_disk
 from toolkit.options import check_whole
@@ -64,6 +70,8 @@ def audit(
     output: str | os.PathLike[str] = "audit",
     *,
     backbone: str | None = None,
+    weights: str | os.PathLike[str] = "imagenet",
+    cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
     seed: int = 0,
     quiet: bool = False,
@@ -80,6 +88,9 @@ def audit(
         output: A folder for `audit.html`, `audit.json` and `quarantine.csv`, which replace older
             ones.
         backbone: The pretrained network whose features judge the labels; by default none does.
+            Those that the cache has, from a former run of `finetune`, are not computed again.
+        weights: Its weights: "imagenet" or a file.
+        cache_size: The cache's limit, such as "20GB".
         max_pixels: Larger images are not looked at.
         seed: Of what is drawn by chance, such as the folds in which labels are judged.
         quiet: Show no progress.
@@ -94,6 +105,8 @@ def audit(
         >>> toolkit.finetune(toolkit.Source("./images", exclude=result.quarantine))
     """
     check_whole("--seed", seed, 0)
+    entry = None if backbone is None else backbones.find(backbone)
+    cache_bytes = parse_size("--cache-size", cache_size)
     source, reporter = as_source(data), Reporter(quiet)
     folder = Path(output).expanduser()
     _check_writable(folder)
@@ -108,11 +121,42 @@ def audit(
         *check_balance(facts),
         *check_shift(facts),
     ]
-    remarks = [NO_LABELS_CHECKED]
+    remarks = [NO_LABELS_CHECKED] if entry is None else []
+    if entry is not None:
+        from toolkit.audit.labels import check_labels
+
+        table, features = _compute_features(
+            entry.name, weights, facts.table, max_pixels, cache_bytes, reporter
+        )
+        findings += check_labels(table, features, seed)
     findings.sort(key=lambda each: (-each.severity, -len(each.suspects)))
     with naming_full_disk("the audit", folder):
         _write(folder, source, facts, findings, remarks)
     return AuditResult(folder, len(facts.table), findings, remarks)
+
+
+def _compute_features(
+    backbone: str,
+    weights: str | os.PathLike[str],
+    table: ImageTable,
+    max_pixels: int,
+    cache_bytes: int,
+    reporter: Reporter,
+) -> tuple[ImageTable, np.ndarray]:
+    """What a backbone makes of a table's images, by the fastest engine, out of the cache."""
+    from toolkit.classifier.engine import choose_engine
+    from toolkit.classifier.features import compute_features
+    from toolkit.probing import sample_images
+
+    network = backbones.load(backbone, weights=os.fspath(weights))
+    _, height, width, _ = network.model.input_shape
+    preparation = Preparation(height, width, max_pixels)
+    sample = sample_images(table, preparation)
+    engine = choose_engine("auto", network.model, sample, keep=cache_bytes > 0)
+    features = compute_features(
+        table, network.model, preparation, engine, reporter.progress, cache_bytes=cache_bytes
+    )
+    return features.table, features.values
 
 
 def _check_writable(folder: Path) -> None:

@@ -27,6 +27,9 @@ COLOURS = {"serious": "bold red", "doubtful": "yellow", "note": "cyan"}
     help="The pretrained network whose features judge the labels.  [default: labels are not "
     "judged]",
 )
+@click.option(
+    "--weights", default="imagenet", show_default=True, metavar="imagenet|PATH", help="Its weights."
+)
 @source_options(grouped=True)
 @click.option(
     "--max-pixels", default=100_000_000, show_default=True, help="Larger images are not looked at."

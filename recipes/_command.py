@@ -1,6 +1,8 @@
 """The command line that recipes share."""
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -9,18 +11,23 @@ from toolkit.result import FinetuneResult, summary
 
 
 def run_recipe(recipe: Callable[..., FinetuneResult]) -> None:
-    """Makes a command of a recipe: `--data`, `--backbone`, `--models-dir`, `--seed`."""
+    """Makes a command of a recipe: each of its parameters is an option."""
 
-    @click.command(help=recipe.__doc__)
-    @click.option("--data", required=True, help="What `toolkit finetune --data` takes.")
-    @click.option("--backbone", default="efficientnet-lite0", show_default=True)
-    @click.option("--models-dir", default="models", show_default=True)
-    @click.option("--seed", default=0, show_default=True)
-    def command(data: str, backbone: str, models_dir: str, seed: int) -> None:
+    def run(**options: Any) -> None:
         try:
-            result = recipe(data, backbone=backbone, models_dir=models_dir, seed=seed)
+            result = recipe(**options)
         except ToolkitError as error:
             raise click.UsageError(str(error)) from error
         click.echo(f"Test: {summary(result.metrics['test'])}\nSaved: {result.path}")
 
+    command = click.command(help=recipe.__doc__)(run)
+    for parameter in inspect.signature(recipe).parameters.values():
+        command.params.append(_option(parameter))
     command()
+
+
+def _option(parameter: inspect.Parameter) -> click.Option:
+    name = "--" + parameter.name.replace("_", "-")
+    if parameter.default is parameter.empty:
+        return click.Option([name], required=True, help="What `toolkit finetune --data` takes.")
+    return click.Option([name], default=parameter.default, show_default=True)

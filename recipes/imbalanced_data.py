@@ -6,8 +6,8 @@ one in twenty of the last, EfficientNet-Lite0, seeds 0, 1 and 2: RESULT
     python -m recipes.imbalanced_data --data sample:digits --thin 20
 
 Accuracy hides the small classes: the large ones make it. Macro-F1 is the mean over classes,
-whatever their size. With `class_weights="balanced"` an image of a small class counts more in the probe and
-in fine-tuning; nothing is repeated or thrown away.
+whatever their size. With `class_weights="balanced"` an image of a small class counts more in the
+probe and in fine-tuning; nothing is repeated or thrown away.
 """
 
 import csv

@@ -24,7 +24,7 @@ ORDER = [
     ["run_record"],
     ["probing"],
     ["tuning"],
-    ["audit"],
+    ["checks"],
     ["auditing", "augmenting", "job", "splitting"],
     ["cli"],
 ]

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from toolkit import backbones
-from toolkit.audit.balance import check_balance
-from toolkit.audit.duplicates import check_duplicates
-from toolkit.audit.facts import Facts, gather_facts
-from toolkit.audit.files import check_files
-from toolkit.audit.findings import SEVERITIES, Finding
-from toolkit.audit.page import write_page
-from toolkit.audit.shift import check_shift
 from toolkit.cache import DEFAULT_SIZE, parse_size
+from toolkit.checks.balance import check_balance
+from toolkit.checks.duplicates import check_duplicates
+from toolkit.checks.facts import Facts, gather_facts
+from toolkit.checks.files import check_files
+from toolkit.checks.findings import SEVERITIES, Finding
+from toolkit.checks.page import write_page
+from toolkit.checks.shift import check_shift
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
@@ -123,7 +123,7 @@ def audit(
     ]
     remarks = [NO_LABELS_CHECKED] if entry is None else []
     if entry is not None:
-        from toolkit.audit.labels import check_labels
+        from toolkit.checks.labels import check_labels
 
         table, features = _compute_features(
             entry.name, weights, facts.table, max_pixels, cache_bytes, reporter

@@ -69,7 +69,7 @@ def _print(result: "AuditResult") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from toolkit.audit.findings import SEVERITIES, count
+    from toolkit.checks.findings import SEVERITIES, count
 
     console = Console(highlight=False)
     found = count(len(result.findings), "finding") if result.findings else "nothing was found"

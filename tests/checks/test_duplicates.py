@@ -1,8 +1,8 @@
 import numpy as np
 
-from tests.audit.facts import by_kind, changed, far_hashes, make_facts, paths
-from toolkit.audit.duplicates import check_duplicates
-from toolkit.audit.findings import DOUBTFUL, NOTE, SERIOUS
+from tests.checks.facts import by_kind, changed, far_hashes, make_facts, paths
+from toolkit.checks.duplicates import check_duplicates
+from toolkit.checks.findings import DOUBTFUL, NOTE, SERIOUS
 
 
 def near(hashes, row, other, bits=3):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.audit.facts import Facts
+from toolkit.checks.facts import Facts
 from toolkit.data.table import FORMATS, HEADER, SPLITS, ImageTable, Problem
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toolkit.audit.facts import Facts
-from toolkit.audit.findings import DOUBTFUL, SERIOUS, Finding
+from toolkit.checks.facts import Facts
+from toolkit.checks.findings import DOUBTFUL, SERIOUS, Finding
 from toolkit.data.table import TEST, TRAIN, VALIDATION
 
 CHANCE = 0.01

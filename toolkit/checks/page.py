@@ -10,9 +10,9 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from toolkit.audit.facts import Facts
-from toolkit.audit.findings import SEVERITIES, Finding, Suspect
-from toolkit.audit.shift import measures
+from toolkit.checks.facts import Facts
+from toolkit.checks.findings import SEVERITIES, Finding, Suspect
+from toolkit.checks.shift import measures
 from toolkit.data.table import SPLITS
 from toolkit.data.thumbnails import thumbnail
 from toolkit.evaluation.pictures.distributions import distributions_svg
@@ -38,7 +38,7 @@ def write_page(
     """
     import jinja2
 
-    loader = jinja2.PackageLoader("toolkit", "audit")
+    loader = jinja2.PackageLoader("toolkit", "checks")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.audit.facts import Facts
-from toolkit.audit.findings import DOUBTFUL, NOTE, SERIOUS, Finding, Suspect, count, suspect
+from toolkit.checks.facts import Facts
+from toolkit.checks.findings import DOUBTFUL, NOTE, SERIOUS, Finding, Suspect, count, suspect
 from toolkit.data.groups import has_groups, units
 from toolkit.data.near_duplicates import near_groups, near_pairs
 from toolkit.data.table import SPLITS, ImageTable

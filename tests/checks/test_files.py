@@ -1,6 +1,6 @@
-from tests.audit.facts import by_kind, make_facts, paths
-from toolkit.audit.files import check_files
-from toolkit.audit.findings import DOUBTFUL, NOTE
+from tests.checks.facts import by_kind, make_facts, paths
+from toolkit.checks.files import check_files
+from toolkit.checks.findings import DOUBTFUL, NOTE
 
 
 def test_sound_images_give_no_finding():

@@ -4,8 +4,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from toolkit.audit.facts import Facts
-from toolkit.audit.findings import DOUBTFUL, NOTE, Finding, Suspect, count, suspects
+from toolkit.checks.facts import Facts
+from toolkit.checks.findings import DOUBTFUL, NOTE, Finding, Suspect, count, suspects
 from toolkit.data.parts import is_part
 from toolkit.data.table import FORMATS
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from toolkit.audit.findings import DOUBTFUL, NOTE, Finding, count, suspect, suspects
+from toolkit.checks.findings import DOUBTFUL, NOTE, Finding, count, suspect, suspects
 from toolkit.data.groups import units
 from toolkit.data.table import ImageTable
 from toolkit.training.probe import fit_probe
@@ -16,7 +16,8 @@ MOST_COMPARED = 20_000
 """Images among which neighbours are sought: a random part of more."""
 
 FAR = 0.2
-"""Of the median of cleanlab's score, below which an image is like no others: cleanlab takes 0.37, which names one in 25."""
+"""Of the median of cleanlab's score, below which an image is like no others. (cleanlab itself takes
+0.37, which names every 25th of some photos.)"""
 
 
 def check_labels(table: ImageTable, features: np.ndarray, seed: int) -> list[Finding]:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tests.audit.facts import by_kind, make_facts
-from toolkit.audit.balance import check_balance
-from toolkit.audit.findings import DOUBTFUL, SERIOUS
-from toolkit.audit.shift import check_shift
+from tests.checks.facts import by_kind, make_facts
+from toolkit.checks.balance import check_balance
+from toolkit.checks.findings import DOUBTFUL, SERIOUS
+from toolkit.checks.shift import check_shift
 
 HALF = ["train"] * 300 + ["test"] * 300
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from tests.audit.facts import by_kind, changed, make_facts, paths
-from toolkit.audit.labels import check_labels, predict_unseen
+from tests.checks.facts import by_kind, changed, make_facts, paths
+from toolkit.checks.labels import check_labels, predict_unseen
 
 
 def clusters(count=120, classes=3, seed=0):

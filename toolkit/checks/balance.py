@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from toolkit.audit.facts import Facts
-from toolkit.audit.findings import DOUBTFUL, SERIOUS, Finding, count
+from toolkit.checks.facts import Facts
+from toolkit.checks.findings import DOUBTFUL, SERIOUS, Finding, count
 
 FEW = 20
 UNEVEN = 10.0

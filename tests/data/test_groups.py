@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.data.groups import group_by_path, has_groups, units
+from toolkit.data.groups import group_by_path, has_groups, join_groups, units
 from toolkit.data.listing import ListedFile, Listing
 from toolkit.data.table import ImageTable
 from toolkit.errors import OptionError
@@ -70,3 +70,14 @@ def test_what_groups_and_identical_files_join_is_together():
 
 def test_a_group_is_not_taken_for_a_digest():
     assert list(units(make_table("ab", ["b", ""]))) == ["group b", "b"]
+
+
+def test_sets_become_groups_and_join_those_that_there_are():
+    before = make_table("543212", ["ann", "", "", "", "bob", ""])
+    joined = join_groups(before, np.array([0, 0, 1, 1, 2, 3]))
+    assert list(joined.groups) == ["ann", "ann", "2", "2", "bob", "2"]
+    alone = join_groups(before, np.arange(6))
+    assert list(alone.groups) == ["ann", "", "", "2", "bob", "2"], "identical files are one set"
+    tied = join_groups(before, np.array([0, 1, 2, 3, 0, 4]))
+    assert [tied.groups[0], tied.groups[4]] == ["ann", "ann"]
+    assert list(join_groups(make_table("abc", None), np.zeros(3, int)).groups) == ["a"] * 3

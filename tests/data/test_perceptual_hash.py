@@ -9,6 +9,7 @@ from toolkit.data.near_duplicates import COARSE_LIMIT, LIMIT, near_groups, near_
 from toolkit.data.perceptual_hash import (
     THUMBNAIL_SIDE,
     WORDS,
+    group_near_duplicates,
     hash_thumbnail,
     hash_thumbnails,
     perceptual_hashes,
@@ -130,3 +131,12 @@ def test_values_beyond_the_range_do_not_wrap():
 def test_images_of_one_grey_level_have_one_hash():
     thumbnails = np.stack([np.full((64, 64, 3), level, np.uint8) for level in (1, 77, 254, 255)])
     assert len(np.unique(hash_thumbnails(thumbnails), axis=0)) == 1
+
+
+def test_near_duplicates_become_groups_of_a_table(table):
+    grouped = group_near_duplicates(table, quietly, max_pixels=200 * 200)
+    rows = [row for row, path in enumerate(table.paths) if grouped.groups[row]]
+    pictures = [path.split("/")[1][:2] for path in table.paths[rows]]
+    pairs = set(zip(grouped.groups[rows], pictures, strict=True))
+    assert len(rows) == 7 * PICTURES, "what cannot be decoded is in none"
+    assert len(pairs) == PICTURES == len({group for group, _ in pairs})

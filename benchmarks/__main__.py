@@ -92,7 +92,7 @@ class _Numbers(click.ParamType):
     type=_Numbers(),
     default=(1_000, 10_000, 60_000),
     show_default="1000,10000,60000",
-    help="Numbers of images of scaling.",
+    help="Numbers of images of scaling and audit.",
 )
 @click.pass_obj
 def benchmarks(

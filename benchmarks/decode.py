@@ -96,6 +96,11 @@ def _decoded(files: list[Path]) -> Iterable:
     return ahead(images.prefetch(BATCH_SIZE))
 
 
+def decode_all(files: list[Path]) -> None:
+    """Decodes files and does nothing else."""
+    _take(_decoded(files))
+
+
 def _read_with_pillow(files: list[Path], size: int) -> None:
     def read(file: Path) -> np.ndarray:
         with Image.open(file) as image:

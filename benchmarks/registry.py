@@ -42,6 +42,12 @@ BENCHMARKS = {
             5,
         ),
         Benchmark(
+            "audit",
+            "benchmarks.audit",
+            "A look at a whole data set against decoding its photos.",
+            3,
+        ),
+        Benchmark(
             "augmentation",
             "benchmarks.augmentation",
             "Augmented batches against Keras' layers and a bare albumentations loop.",

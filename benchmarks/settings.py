@@ -22,7 +22,7 @@ class Settings:
         repetitions: Rounds that are measured.
         epochs: Of each training; None: each one's own.
         limit: At most so many images; None: the benchmark's own limit.
-        sizes: Numbers of images of `scaling`.
+        sizes: Numbers of images of `scaling` and `audit`.
     """
 
     say: Callable[[str], None]

@@ -110,7 +110,7 @@ def audit(
     source, reporter = as_source(data), Reporter(quiet)
     folder = Path(output).expanduser()
     _check_writable(folder)
-    listing = list_source(source)
+    listing = list_source(source, reporter.progress)
     table = scan(listing, max_pixels, reporter.progress)
     facts = gather_facts(table, max_pixels, reporter.progress)
     if not len(facts.table):

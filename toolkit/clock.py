@@ -28,7 +28,8 @@ class Clock:
         """Measures what is done inside."""
         start = time.monotonic()
         yield
-        self.parts[part] = round(time.monotonic() - start, 3)
+        spent = self.parts.get(part, 0.0) + time.monotonic() - start
+        self.parts[part] = round(spent, 3)
 
     @property
     def total(self) -> float:

@@ -145,7 +145,9 @@ def finetune(
         'cat'
     """
     source = as_source(data)
-    listing = list_source(source)
+    clock, reporter = Clock(), Reporter(quiet)
+    with clock("images"):
+        listing = list_source(source, reporter.progress)
     entry = backbones.find(backbone)
     options = FinetuneOptions(
         data=source,
@@ -176,7 +178,6 @@ def finetune(
     check_engine(options.engine)
     check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
     folder = Path(models_dir).expanduser() / model_name(name, source.location)
-    clock, reporter = Clock(), Reporter(quiet)
     with UnfinishedRun.start(folder, asdict(options), resume) as run:
         if resume and not run.resumed:
             reporter.say(f"Nothing to resume in {folder}: starting anew.")

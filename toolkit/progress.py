@@ -15,6 +15,11 @@ Progress = Callable[[Iterable, int, str], Iterable]
 """Wraps an iterable, given its length and what is done, and shows how far it is."""
 
 
+def unseen(items: Iterable, total: int, description: str) -> Iterable:
+    """Shows nothing."""
+    return items
+
+
 class Reporter:
     """Shows progress and messages, or nothing at all.
 

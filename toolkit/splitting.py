@@ -79,14 +79,14 @@ def split(
     if folds is not None:
         check_whole("--folds", folds, 2)
     source = as_source(data)
-    listing = list_source(source)
+    reporter = Reporter(quiet)
+    listing = list_source(source, reporter.progress)
     name = f"{model_name(None, source.location)}-splits.csv"
     path = Path(output).expanduser() if output is not None else Path(name)
     paths = [path]
     if folds is not None:
         paths = [path.with_stem(f"{path.stem}-fold-{number + 1}") for number in range(folds)]
     _check_new(paths)
-    reporter = Reporter(quiet)
     table = scan(listing, max_pixels, reporter.progress)
     if source.group_near_duplicates:
         from toolkit.data.perceptual_hash import group_near_duplicates

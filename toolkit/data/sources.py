@@ -12,12 +12,17 @@ from toolkit.data.source import Source, as_source
 from toolkit.data.table import TRAIN, Problem
 from toolkit.data.tfds import is_tfds, list_tfds
 from toolkit.errors import EmptySplitError, NoSuchSourceError, OptionError
+from toolkit.progress import Progress, unseen
 
 SAMPLES = {"sample:digits": digits_folder}
 
 
-def list_source(data: str | os.PathLike[str] | Source) -> Listing:
+def list_source(data: str | os.PathLike[str] | Source, progress: Progress = unseen) -> Listing:
     """Lists the images of a source.
+
+    Args:
+        data: The source.
+        progress: Shows how far it is with what takes long: the records of a TensorFlow data set.
 
     Raises:
         NoSuchSourceError: There is no such folder, manifest or sample.
@@ -27,19 +32,19 @@ def list_source(data: str | os.PathLike[str] | Source) -> Listing:
         OptionError: The folder must not be read, or an option does not fit this source.
     """
     source = as_source(data)
-    listing, group_by = _list(source)
+    listing, group_by = _list(source, progress)
     if source.exclude is not None:
         listing = leave_out(listing, Path(source.exclude).expanduser())
     return listing if group_by is None else group_by_path(listing, group_by)
 
 
-def _list(source: Source) -> tuple[Listing, str | None]:
+def _list(source: Source, progress: Progress) -> tuple[Listing, str | None]:
     """The listing, and what still is to group it."""
     path, group_by = Path(source.location).expanduser(), source.group_by
     from_manifest = is_manifest(path) and not path.is_dir()
     _check_options(source, from_manifest)
     if is_tfds(source.location):
-        return list_tfds(source.location, source.data_dir), group_by
+        return list_tfds(source.location, source.data_dir, progress), group_by
     if not from_manifest:
         return _list_folders(source.location), group_by
     if not path.exists():

@@ -13,6 +13,7 @@ from toolkit.data.listing import SPLIT_NAMES, ListedFile, Listing
 from toolkit.data.table import SPLITS, Problem
 from toolkit.data.tfds_records import Fields, list_records
 from toolkit.errors import DatasetError, MissingPackageError, UnknownNameError
+from toolkit.progress import Progress, unseen
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,7 +33,7 @@ def is_tfds(source: str) -> bool:
     return source.startswith(PREFIX)
 
 
-def list_tfds(source: str, data_dir: str | None = None) -> Listing:
+def list_tfds(source: str, data_dir: str | None = None, progress: Progress = unseen) -> Listing:
     """Lists the images of a TensorFlow data set, which is downloaded where it is not there yet.
 
     Args:
@@ -41,6 +42,7 @@ def list_tfds(source: str, data_dir: str | None = None) -> Listing:
             is not its name, as "train=train[:80%],val=train[80%:]". By default all that are called
             as a split may be; if there are none, all, to be split anew.
         data_dir: Where data sets lie, if not in ~/tensorflow_datasets.
+        progress: Shows how far it is.
 
     Raises:
         MissingPackageError: tensorflow-datasets is not installed.
@@ -56,7 +58,9 @@ def list_tfds(source: str, data_dir: str | None = None) -> Listing:
     files: dict[str, ListedFile] = {}
     problems: dict[str, Problem] = {}
     for role, instructions in _splits(source, builder.info.splits, found["splits"]):
-        for path, label in list_records(source, root, kind, instructions, fields):
+        records = list_records(source, root, kind, instructions, fields)
+        count = sum(part.take for part in instructions)
+        for path, label in progress(records, count, "Listing records"):
             if path in files:
                 raise DatasetError(source, f"its splits overlap in {path}", "give each slice once")
             if 0 <= label < len(fields.classes):

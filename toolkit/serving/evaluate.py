@@ -74,7 +74,7 @@ def evaluate(
     """
     classifier = model if isinstance(model, Classifier) else Classifier(model, engine)
     reporter = Reporter(quiet)
-    listing, name = list_source(data), as_source(data).location
+    listing, name = list_source(data, reporter.progress), as_source(data).location
     unknown = [name for name in listing.classes if name not in classifier.classes]
     if unknown:
         raise UnknownClassesError(unknown, classifier.classes)

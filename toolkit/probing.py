@@ -78,17 +78,22 @@ class FrozenNetwork:
         return self.features(features.table, exact_engine, description=description)
 
     def _sample(self, table: ImageTable) -> Sample:
-        # By digest: of all classes, and hardly others when images are added.
-        rows = heapq.nsmallest(SAMPLED_ROWS, range(len(table)), key=table.digests.__getitem__)
-        some = table.rows(np.array(rows, np.int64))
+        sample = sample_images(table, self.preparation)
+        return self._samples.setdefault(sample.key, sample)
 
-        def read() -> np.ndarray:
-            blank = np.zeros([1, *self.model.input_shape[1:]], np.float32)
-            batches = image_batches(some, self.preparation, SAMPLED_IMAGES)
-            return next((images for _, images in batches), blank)
 
-        key = " ".join([self.preparation.key, *some.digests])
-        return self._samples.setdefault(key, Sample(key, functools.cache(read)))
+def sample_images(table: ImageTable, preparation: Preparation) -> Sample:
+    """A few of a table's images, prepared, to compare an engine with Keras on."""
+    # By digest: of all classes, and hardly others when images are added.
+    rows = heapq.nsmallest(SAMPLED_ROWS, range(len(table)), key=table.digests.__getitem__)
+    some = table.rows(np.array(rows, np.int64))
+
+    def read() -> np.ndarray:
+        blank = np.zeros([1, preparation.height, preparation.width, 3], np.float32)
+        batches = image_batches(some, preparation, SAMPLED_IMAGES)
+        return next((images for _, images in batches), blank)
+
+    return Sample(" ".join([preparation.key, *some.digests]), functools.cache(read))
 
 
 @dataclass(frozen=True)

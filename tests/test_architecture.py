@@ -23,7 +23,7 @@ ORDER = [
     ["options", "result"],
     ["run_record"],
     ["probing"],
-    ["tuning"],
+    ["class_changes", "tuning"],
     ["augmenting", "job", "splitting"],
     ["cli"],
 ]

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit import backbones, cache
-    from toolkit.augmenting import augment
+    from toolkit.augmenting import AugmentResult, augment
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
     from toolkit.splitting import SplitResult, split
 
 __all__ = [
+    "AugmentResult",
     "Classifier",
     "Evaluation",
     "Prediction",
@@ -29,6 +30,7 @@ __all__ = [
 _MODULES = {
     "Classifier": "toolkit.serving.loaded",
     "augment": "toolkit.augmenting",
+    "AugmentResult": "toolkit.augmenting",
     "Prediction": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
     "evaluate": "toolkit.serving.evaluate",

@@ -157,7 +157,9 @@ def places_network(network: LoadedBackbone) -> keras.Model:
     Which part of an image shows what is still in them, unlike in pooled features.
     """
     height = network.model.input_shape[1]
-    outputs = [layers[-1].output for layers in stage_layers(network.model, network.backbone).values()]
+    outputs = [
+        layers[-1].output for layers in stage_layers(network.model, network.backbone).values()
+    ]
     fine = [out for out in outputs if len(out.shape) == 4 and COARSEST * out.shape[1] >= height]
     sides = fine[-1].shape[1:3]
     strides = [max(1, side // GRID) for side in sides]

@@ -84,7 +84,9 @@ def _name(node: dict[str, Any]) -> str:
 
 def _arguments(node: dict[str, Any]) -> dict[str, str]:
     """The arguments that are given, as texts with three digits."""
-    given = {k: v for k, v in node.items() if k not in ("__class_fullname__", "p") and v is not None}
+    given = {
+        k: v for k, v in node.items() if k not in ("__class_fullname__", "p") and v is not None
+    }
     rounded = json.loads(json.dumps(given), parse_float=lambda text: float(f"{float(text):.3g}"))
     return {key: str(value).replace("'", "") for key, value in rounded.items()}
 

@@ -1,6 +1,7 @@
 """How often an augmentation's draws are taken for another class than their images."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,7 +52,7 @@ class ClassChange:
             one class turn into one other.
         cost: What the images themselves lose of their own class's probability, if a probe learns
             from such draws as well, 0 to 1; None where that was not measured.
-        worst: The turned draws, the most confident first, at most 12.
+        worst: The turned draws, the most confident first, one of an image, at most 12.
     """
 
     name: str
@@ -76,6 +77,10 @@ def measure_change(
         classes: Names of the K classes.
     """
     numbers, count, _ = probabilities.shape
+
+    def surely(place: Sequence[int]) -> float:
+        return float(highest[tuple(place)])
+
     own = probabilities[:, np.arange(count), labels]
     others = probabilities.copy()
     others[:, np.arange(count), labels] = -1
@@ -85,7 +90,8 @@ def measure_change(
     pairs = Counter((labels[image], taken[number, image]) for number, image in found)
     images = Counter((labels[i], other) for i, other in {(i, taken[n, i]) for n, i in found})
     shares = {pair: pairs[pair] / (numbers * (labels == pair[0]).sum()) for pair in pairs}
-    worst = sorted(found.tolist(), key=lambda place: -highest[tuple(place)])[:SHOWN_WORST]
+    by_image = {image: (number, image) for number, image in sorted(found.tolist(), key=surely)}
+    worst = sorted(by_image.values(), key=surely)[: -SHOWN_WORST - 1 : -1]
     return ClassChange(
         name=name,
         draws=own.size,
@@ -93,11 +99,10 @@ def measure_change(
         unclear=float(((own < LOW) & ~turned).mean()),
         pairs=[(classes[a], classes[b], float(shares[a, b])) for (a, b), _ in pairs.most_common()],
         often=bool(turned.mean() >= OFTEN)
-        or any(
-            shares[pair] >= OFTEN_OF_PAIR and images[pair] >= IMAGES_OF_PAIR for pair in shares
-        ),
+        or any(shares[pair] >= OFTEN_OF_PAIR and images[pair] >= IMAGES_OF_PAIR for pair in shares),
         worst=[
-            TurnedDraw(i, n, classes[labels[i]], classes[taken[n, i]], float(highest[n, i]))
-            for n, i in worst
+            TurnedDraw(image, number, classes[labels[image]], classes[other], surely(place))
+            for place in worst
+            for number, image, other in [(*place, taken[place])]
         ],
     )

@@ -184,14 +184,18 @@ def warnings_of(policy: str, changes: list[ClassChange], whole: ClassChange) -> 
     """
     often = [change for change in changes if change.often]
     if not often and whole.often:
-        return [f"{_turns(whole)}: take a milder one"]
-    return [f"{_turns(change)}. {_advice(change, policy)}" for change in often]
+        return [f"{_finding(whole)}: take a milder policy"]
+    return [f"{_finding(change)}. {_advice(change, policy)}" for change in often]
 
 
-def _turns(change: ClassChange) -> str:
-    what = f"{change.name} turns {change.turned:.0%} of {change.draws:,} draws into another class"
+def _finding(change: ClassChange) -> str:
     label, other, share = change.pairs[0]
-    return f"{what}, most often {label!r} into {other!r} ({share:.0%} of its draws)"
+    if change.cost is not None and change.cost >= DEAR:
+        verb, like = f"turns {change.turned:.0%} of {change.draws:,} draws into", "into"
+    else:
+        verb, like = f"makes {change.turned:.0%} of {change.draws:,} draws look like", "like"
+    often = f"most often {label!r} {like} {other!r} ({share:.0%} of its draws)"
+    return f"{change.name} {verb} another class, {often}"
 
 
 def _advice(change: ClassChange, policy: str) -> str:
@@ -199,15 +203,10 @@ def _advice(change: ClassChange, policy: str) -> str:
     instead = f"take {policy}{NO_FLIP}" if mirrors else "take a milder policy"
     instead = instead if policy in POLICIES else "leave it out"
     cost = change.cost or 0.0
+    lost = f"{max(cost, 0):.1%} of a probe's certainty about the images themselves"
     if cost >= DEAR:
-        return (
-            f"A probe that learns from such draws loses {cost:.0%} of its certainty on the images "
-            f"themselves: {instead}"
-        )
-    return (
-        f"A probe that learns from such draws tells them apart (it loses {cost:.1%} of its "
-        f"certainty on the images themselves): unless such images come in use, {instead}"
-    )
+        return f"Learning from them costs {lost}: {instead}"
+    return f"Learning from them costs {lost}: if no such images come in use, {instead}"
 
 
 def _turned_rows(
@@ -216,7 +215,7 @@ def _turned_rows(
     pairs = zip(found.parts, found.changes, strict=True)
     return [
         (
-            f"{_turns(change)}:",
+            f"{_finding(change)}:",
             turned_pairs(
                 found.images,
                 preparation,

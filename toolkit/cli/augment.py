@@ -98,7 +98,7 @@ def _print(result: "AugmentResult", check: bool) -> None:
             print(f"Not checked whether classes stay what they are: {result.unchecked}.")
         return
     for warning in result.warnings:
-        print(f"Warning: {warning}.")
+        print(f"{warning}.")
     if result.policy and not result.warnings:
         print(
             f"Checked on {result.tested} images: {result.policy.turned:.0%} of the draws are taken "

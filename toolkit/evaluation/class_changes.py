@@ -1,7 +1,6 @@
 """How often an augmentation's draws are taken for another class than their images."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +51,7 @@ class ClassChange:
             one class turn into one other.
         cost: What the images themselves lose of their own class's probability, if a probe learns
             from such draws as well, 0 to 1; None where that was not measured.
-        worst: The turned draws, the most confident first, one of an image, at most 12.
+        worst: The most confident draw of each pair, at most 12.
     """
 
     name: str
@@ -77,21 +76,18 @@ def measure_change(
         classes: Names of the K classes.
     """
     numbers, count, _ = probabilities.shape
-
-    def surely(place: Sequence[int]) -> float:
-        return float(highest[tuple(place)])
-
     own = probabilities[:, np.arange(count), labels]
     others = probabilities.copy()
     others[:, np.arange(count), labels] = -1
     taken, highest = others.argmax(axis=2), others.max(axis=2)
     turned = (own < LOW) & (highest > HIGH)
-    found = np.argwhere(turned)
-    pairs = Counter((labels[image], taken[number, image]) for number, image in found)
-    images = Counter((labels[i], other) for i, other in {(i, taken[n, i]) for n, i in found})
-    shares = {pair: pairs[pair] / (numbers * (labels == pair[0]).sum()) for pair in pairs}
-    by_image = {image: (number, image) for number, image in sorted(found.tolist(), key=surely)}
-    worst = sorted(by_image.values(), key=surely)[: -SHOWN_WORST - 1 : -1]
+    draws, images = np.nonzero(turned)
+    order = np.argsort(highest[turned], kind="stable")
+    places = [(int(draws[k]), int(images[k])) for k in order]  # The least confident first.
+    pairs = Counter((labels[image], taken[draw, image]) for draw, image in places)
+    shares = {pair: times / (numbers * (labels == pair[0]).sum()) for pair, times in pairs.items()}
+    worst = {(labels[image], taken[draw, image]): (draw, image) for draw, image in places}
+    images_of = Counter((a, b) for a, b, _ in {(labels[i], taken[d, i], i) for d, i in places})
     return ClassChange(
         name=name,
         draws=own.size,
@@ -99,10 +95,12 @@ def measure_change(
         unclear=float(((own < LOW) & ~turned).mean()),
         pairs=[(classes[a], classes[b], float(shares[a, b])) for (a, b), _ in pairs.most_common()],
         often=bool(turned.mean() >= OFTEN)
-        or any(shares[pair] >= OFTEN_OF_PAIR and images[pair] >= IMAGES_OF_PAIR for pair in shares),
+        or any(
+            shares[pair] >= OFTEN_OF_PAIR and images_of[pair] >= IMAGES_OF_PAIR for pair in pairs
+        ),
         worst=[
-            TurnedDraw(image, number, classes[labels[image]], classes[other], surely(place))
-            for place in worst
-            for number, image, other in [(*place, taken[place])]
+            TurnedDraw(image, draw, classes[a], classes[b], float(highest[draw, image]))
+            for (a, b), _ in pairs.most_common(SHOWN_WORST)
+            for draw, image in [worst[a, b]]
         ],
     )

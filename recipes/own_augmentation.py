@@ -39,7 +39,7 @@ def own_augmentation(
 ) -> FinetuneResult:
     """Draws what the pipeline makes of some images, then trains with it."""
     drawn = toolkit.augment(data, f"{models_dir}/handwriting.png", policy=handwriting(), seed=seed)
-    print(f"Look at {drawn}")
+    print(*drawn.warnings, f"Look at {drawn.path}", sep="\n")
     return toolkit.finetune(data, backbone, models_dir=models_dir, seed=seed, augment=handwriting())
 
 

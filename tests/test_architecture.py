@@ -23,7 +23,7 @@ ORDER = [
     ["options", "result"],
     ["run_record"],
     ["probing"],
-    ["tuning"],
+    ["class_changes", "tuning"],
     ["checks"],
     ["auditing", "augmenting", "job", "splitting"],
     ["cli"],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit import backbones, cache
     from toolkit.auditing import AuditResult, audit
-    from toolkit.augmenting import augment
+    from toolkit.augmenting import AugmentResult, augment
     from toolkit.data.source import Source
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuditResult",
+    "AugmentResult",
     "Classifier",
     "Evaluation",
     "Prediction",
@@ -33,6 +34,7 @@ __all__ = [
 
 _MODULES = {
     "AuditResult": "toolkit.auditing",
+    "AugmentResult": "toolkit.augmenting",
     "Classifier": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
     "Prediction": "toolkit.serving.loaded",

@@ -293,3 +293,21 @@ def test_an_image_that_vanishes_meanwhile_is_not_replaced_by_another(photos, net
     stores = compute(table, network)
     with pytest.raises(LookupError, match="lacks 1 of 12 digests"):
         stores[0].rows(list(table.digests))
+
+
+def test_views_that_need_no_disk_are_held_in_memory(photos, network, monkeypatch):
+    table, views = scanned(photos), Views("light", 9, 2)
+    kept = compute(table, network, views)
+    monkeypatch.setattr(features_module, "SPARED_BYTES", 10**18)
+
+    def held(views):
+        engine = keras_engine(network)
+        return compute_views(table, network, PREPARATION, engine, views, quietly, 0, on_disk=False)
+
+    before = sorted(cache_folder().rglob("*"))
+    for one, other in zip(kept, held(views), strict=True):
+        digests = list(table.digests)
+        np.testing.assert_array_equal(one.read(digests), other.read(digests))
+    assert sorted(cache_folder().rglob("*")) == before
+    with pytest.raises(NoRoomError):
+        compute(table, network, replace(views, seed=8))

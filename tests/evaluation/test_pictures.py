@@ -283,6 +283,26 @@ class TestAugmentations:
         with pytest.raises(ValueError, match=r"uint8 with shape \[H, W, 3\]. Received: "):
             augmentations_figure([image], [[]])
 
+    @pytest.mark.parametrize("draws", [0, 1, 6])
+    def test_draws_that_are_taken_for_another_class_come_below(self, tmp_path, draws):
+        pairs = [
+            pictures.TurnedPair(picture(20, 30), picture(), label, other, 0.97)
+            for label, other in zip(ODD_NAMES, reversed(ODD_NAMES), strict=True)
+        ]
+        turned = [("HorizontalFlip turns 31% of 240 draws: " + "x" * 500, pairs), ("Affine", [])]
+        plain = augmentations_figure([picture()], [[picture()] * draws])
+        figure = augmentations_figure([picture()], [[picture()] * draws], turned)
+        assert figure.get_figheight() > plain.get_figheight() + 2 * 1.2
+        assert figure.get_figwidth() == plain.get_figwidth()
+        shown = len(figure.axes[0].images) - 1 - draws
+        assert shown == 2 * (1 if draws < 6 else 3)
+        assert not [text for text, box in boxes(figure, bool) if is_cut(figure, box)]
+        texts = [text.get_text() for text in figure.axes[0].texts]
+        assert (
+            sum(text.startswith("→ ") and text.endswith(" (97 %)") for text in texts) * 2 == shown
+        )
+        canvas.save(figure, tmp_path / "augmented.png")
+
 
 class TestNames:
     @pytest.mark.parametrize("inches", [0.3, 1.0, 1.5])

@@ -114,6 +114,8 @@ def compute_views(
     views: Views,
     progress: Progress,
     cache_bytes: int,
+    *,
+    on_disk: bool = True,
 ) -> list[ArrayStore]:
     """Runs a frozen network over augmented views of a table's images, all of them readable.
 
@@ -127,12 +129,13 @@ def compute_views(
         views: What is drawn, and how often.
         progress: Shows how far it is.
         cache_bytes: What else is in the cache makes room for them beyond that.
+        on_disk: Whether they are too many to be held in memory where they cannot be kept.
 
     Returns:
         A store for each view, float16, which holds a row for each image.
 
     Raises:
-        NoRoomError: They cannot be kept on disk.
+        NoRoomError: They must be kept on disk, and cannot.
     """
     key = _key(network, preparation, engine, "float16")
     stores = [
@@ -144,11 +147,12 @@ def compute_views(
     if lacking:
         needed = len(todo) * len(lacking) * stores[0].row.itemsize
         _make_room(needed, cache_bytes, stores)
-        _check_disk(needed, stores[0].folder)
+        if on_disk:
+            _check_disk(needed, stores[0].folder)
         batches = view_batches(todo, preparation, BATCH_SIZE, views, lacking)
         shown = progress(batches, _steps(todo) * len(lacking), "Computing views")
         try:
-            _fill(stores, todo, shown, engine, on_disk=True)
+            _fill(stores, todo, shown, engine, on_disk)
         except NoRoomError:
             for number in lacking:  # Half of them would only keep the disk full.
                 shutil.rmtree(stores[number].folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The records and pictures beside a SavedModel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from toolkit.data.thumbnails import thumbnail
 from toolkit.data.views import Views, content_numbers
 from toolkit.errors import NoImagesError
 from toolkit.evaluation import pictures
+from toolkit.evaluation.class_changes import TurnedDraw
 from toolkit.serving.bundle import write_csv
 
 SHOWN_MISTAKES = 24
@@ -75,8 +77,11 @@ def draw_augmentations(
     views: Views,
     path: Path,
     count: int = SHOWN_AUGMENTATIONS,
+    turned: Sequence[tuple[str, Sequence[pictures.TurnedPair]]] = (),
 ) -> None:
     """Draws some images, from all over a table, each with its views as training sees them.
+
+    Below, what `turned` gives (see `toolkit.evaluation.pictures.augmentations`).
 
     Raises:
         NoImagesError: None of them can be decoded.
@@ -88,7 +93,38 @@ def draw_augmentations(
     contents = content_numbers(shown)[rows]
     draws = [_bytes(views.draw(images, contents, number)) for number in range(views.count)]
     drawn = [list(row) for row in zip(*draws, strict=True)]
-    pictures.augmentations(list(_bytes(images)), drawn, path)
+    pictures.augmentations(list(_bytes(images)), drawn, path, turned)
+
+
+def turned_pairs(
+    table: ImageTable, preparation: Preparation, views: Views, draws: Sequence[TurnedDraw]
+) -> list[pictures.TurnedPair]:
+    """Images and what was drawn of them, where that is taken for another class.
+
+    Args:
+        table: The images that were tested.
+        preparation: How they are made ready to be drawn from.
+        views: What draws.
+        draws: Which are shown.
+    """
+    rows = sorted({draw.image for draw in draws})
+    some = table.rows(np.array(rows, np.int64))
+    contents = content_numbers(some)
+    originals = {
+        rows[row]: (images[k : k + 1], contents[row : row + 1])
+        for at, images in image_batches(some, preparation, len(rows))
+        for k, row in enumerate(at)
+    }
+    return [
+        pictures.TurnedPair(
+            _bytes(originals[draw.image][0])[0],
+            _bytes(views.draw(*originals[draw.image], draw.number))[0],
+            draw.label,
+            draw.other,
+            draw.probability,
+        )
+        for draw in draws
+    ]
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

@@ -4,12 +4,13 @@ matplotlib's `Figure` is used without pyplot: nothing global is touched, so pict
 from any thread and beside a notebook's own plots.
 """
 
-from toolkit.evaluation.pictures.augmentations import augmentations
+from toolkit.evaluation.pictures.augmentations import TurnedPair, augmentations
 from toolkit.evaluation.pictures.confusion_matrix import confusion_matrix
 from toolkit.evaluation.pictures.learning_curves import learning_curves
 from toolkit.evaluation.pictures.mistakes import mistakes, most_confident_mistakes
 
 __all__ = [
+    "TurnedPair",
     "augmentations",
     "confusion_matrix",
     "learning_curves",

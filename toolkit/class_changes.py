@@ -112,12 +112,13 @@ def check_policy(
         return float(lost[sure & touched].mean())
 
     parts = parts_of(policy, preparation.height, preparation.width)
+    whole = Part("the pipeline" if policy.startswith("{") else policy, policy)
     changes = []
-    for part in reporter.progress(parts, len(parts), "Checking classes"):
+    for part in reporter.progress([*parts, whole], len(parts) + 1, "Checking classes"):
         found = change(part.name, part.policy)
-        changes.append(replace(found, cost=cost(part, found)) if found.often else found)
-    name = "the pipeline" if policy.startswith("{") else policy
-    return PolicyCheck(tested, parts, changes, change(name, policy))
+        is_offender = found.often and part is not whole
+        changes.append(replace(found, cost=cost(part, found)) if is_offender else found)
+    return PolicyCheck(tested, parts, changes[:-1], changes[-1])
 
 
 def choose_images(table: ImageTable) -> ImageTable:

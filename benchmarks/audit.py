@@ -9,15 +9,12 @@ count.
 - *decoding alone*: `tf.io.read_file` and `tf.io.decode_jpeg` in tf.data, nothing resized.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from benchmarks.folders import own_cache
 from benchmarks.images import describe, paths, read_table
 from benchmarks.measure import alternate
-from benchmarks.outcome import Comparison, Outcome
-from benchmarks.processes import python, record_in, run_process
-from benchmarks.scaling import repeated_images
+from benchmarks.outcome import Outcome
+from benchmarks.processes import python
+from benchmarks.scaling import Record, compare_sizes, measure_process, repeated_images
 from benchmarks.settings import Settings
 
 TOOLKIT, ALONE = "toolkit audit", "decoding alone"
@@ -27,43 +24,24 @@ IMAGES = 2000
 
 def run(settings: Settings) -> Outcome:
     """Measures both for each number of images."""
-    records: dict[int, dict[str, list[dict[str, Any]]]] = {}
+    records: dict[int, dict[str, list[Record]]] = {}
     with own_cache():
         table = read_table(settings, IMAGES)
         for size in settings.sizes:
             with repeated_images(paths(table), size) as folder:
-                measures = {name: _measure(folder, name, settings) for name in CONTESTANTS}
+                measures = {
+                    name: measure_process(
+                        python("benchmarks.audit_pass", contestant, folder), name, settings
+                    )
+                    for name, contestant in CONTESTANTS.items()
+                }
                 records[size] = alternate(settings.repetitions, measures, say=settings.say)
     return Outcome(
         "Repeated from " + describe(table),
         [
-            _comparison("Time", "s", records, lambda record: record["seconds"]),
-            _comparison("Peak memory", "MiB", records, lambda record: record["peak"] / 2**20),
+            compare_sizes("Time", "s", records, lambda r: r["seconds"], TOOLKIT, ALONE),
+            compare_sizes(
+                "Peak memory", "MiB", records, lambda r: r["peak"] / 2**20, TOOLKIT, ALONE
+            ),
         ],
     )
-
-
-def _measure(folder: Any, name: str, settings: Settings) -> Callable[[], dict[str, Any]]:
-    command = python("benchmarks.audit_pass", CONTESTANTS[name], folder)
-
-    def measure() -> dict[str, Any]:
-        record = next(record for record in map(record_in, run_process(command)) if record)
-        settings.say(f"{name}: {record['seconds']:.1f} s, {record['peak'] / 2**20:.0f} MiB")
-        return record
-
-    return measure
-
-
-def _comparison(
-    title: str,
-    unit: str,
-    records: dict[int, dict[str, list[dict[str, Any]]]],
-    value: Callable[[dict[str, Any]], float],
-) -> Comparison:
-    rows = {
-        f"{name}, {size:,} images": [value(record) for record in measured[name]]
-        for size, measured in records.items()
-        for name in CONTESTANTS
-    }
-    to = {f"{TOOLKIT}, {size:,} images": f"{ALONE}, {size:,} images" for size in records}
-    return Comparison(title, unit, rows, to, f"{ALONE} of as many")

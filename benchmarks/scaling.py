@@ -17,7 +17,7 @@ added is its peak beyond what was held when it began.
 import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,13 @@ def run(settings: Settings) -> Outcome:
                 records[size] = alternate(settings.repetitions, measures, say=settings.say)
                 settings.say(f"{size:,} images: done")
     comparisons = [
-        _comparison("Time of the pass", "s", records, lambda record: record["seconds"]),
-        _comparison("Throughput", "images/s", records, lambda r: r["images"] / r["seconds"]),
-        _comparison("Peak memory", "MiB", records, lambda record: record["peak"] / 2**20),
-        _comparison("Memory that the pass added", "MiB", records, lambda r: r["added"] / 2**20),
+        compare_sizes(title, unit, records, value, TOOLKIT, PREDICT)
+        for title, unit, value in (
+            ("Time of the pass", "s", lambda record: record["seconds"]),
+            ("Throughput", "images/s", lambda record: record["images"] / record["seconds"]),
+            ("Peak memory", "MiB", lambda record: record["peak"] / 2**20),
+            ("Memory that the pass added", "MiB", lambda record: record["added"] / 2**20),
+        )
     ]
     lines = [_lines(comparisons[0], records, "xy"), _lines(comparisons[2], records, "x")]
     return Outcome(data, comparisons, lines, [f"At {pixels} x {pixels} pixels."])
@@ -85,10 +88,15 @@ def _check_disk(files: list[Path], count: int, folder: Path) -> None:
 
 def _measure(folder: Path, name: str, settings: Settings) -> Callable[[], Record]:
     command = python("benchmarks.feature_pass", CONTESTANTS[name], folder)
+    return measure_process([*command, *settings.network_options], name, settings)
+
+
+def measure_process(command: Sequence[str], name: str, settings: Settings) -> Callable[[], Record]:
+    """Makes the function that runs a process with an empty cache, and gives what it recorded."""
 
     def measure() -> Record:
         with own_cache():
-            lines = run_process([*command, *settings.network_options])
+            lines = run_process(command)
         record = next(record for record in map(record_in, lines) if record)
         settings.say(f"{name}: {record['seconds']:.1f} s, {record['peak'] / 2**20:.0f} MiB")
         return record
@@ -96,19 +104,22 @@ def _measure(folder: Path, name: str, settings: Settings) -> Callable[[], Record
     return measure
 
 
-def _comparison(
+def compare_sizes(
     title: str,
     unit: str,
     records: dict[int, dict[str, list[Record]]],
     value: Callable[[Record], float],
+    ours: str,
+    reference: str,
 ) -> Comparison:
+    """Compares what was recorded of each contestant for each number of images."""
     rows = {
-        _row(name, size): [value(record) for record in measured[name]]
+        _row(name, size): [value(record) for record in each]
         for size, measured in records.items()
-        for name in CONTESTANTS
+        for name, each in measured.items()
     }
-    references = {_row(TOOLKIT, size): _row(PREDICT, size) for size in records}
-    return Comparison(title, unit, rows, references, f"{PREDICT} of as many")
+    references = {_row(ours, size): _row(reference, size) for size in records}
+    return Comparison(title, unit, rows, references, f"{reference} of as many")
 
 
 def _row(name: str, size: int) -> str:

@@ -32,6 +32,8 @@ from toolkit.serving.bundle import write_csv
 
 PAGE, RECORD, QUARANTINE = "audit.html", "audit.json", "quarantine.csv"
 
+CHECKS = (check_files, check_duplicates, check_balance, check_shift)
+
 NO_LABELS_CHECKED = (
     "Labels were not checked: --backbone efficientnet-lite0 looks for wrong ones and outliers by "
     "its features, which it computes where the cache has none."
@@ -115,12 +117,8 @@ def audit(
     facts = gather_facts(table, max_pixels, reporter.progress)
     if not len(facts.table):
         raise NoImagesError(source.location)
-    findings = [
-        *check_files(facts),
-        *check_duplicates(facts),
-        *check_balance(facts),
-        *check_shift(facts),
-    ]
+    checks = reporter.progress(CHECKS, len(CHECKS), "Checking")
+    findings = [finding for check in checks for finding in check(facts)]
     remarks = [NO_LABELS_CHECKED] if entry is None else []
     if entry is not None:
         from toolkit.checks.labels import check_labels

@@ -9,8 +9,10 @@ from keras import ops
 
 from toolkit.backbones.entry import Normalization
 
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of red, green and blue, from 0 to 1."""
+
 _BGR_MEAN = (103.939, 116.779, 123.68)
 
 
@@ -31,8 +33,10 @@ def normalize(pixels: keras.KerasTensor, normalization: Normalization) -> keras.
         case "tf":
             return _rescale(pixels, 1 / 127.5, -1.0)
         case "torch":
-            scale = [1 / (255 * std) for std in _STD]
-            return _rescale(pixels, scale, [-m / s for m, s in zip(_MEAN, _STD, strict=True)])
+            scale = [1 / (255 * std) for std in IMAGENET_STD]
+            return _rescale(
+                pixels, scale, [-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+            )
         case "lite":
             return _rescale(pixels, 1 / 128, -127 / 128)
         case "efficientnet":
@@ -48,8 +52,8 @@ def _efficientnet(pixels: keras.KerasTensor) -> keras.KerasTensor:
     y is 255 mean + (pixels - 255 mean) / sqrt(std). (Keras itself has a layer for this, but only
     when it loads the weights on its own.)
     """
-    scale = [std**-0.5 for std in _STD]
-    offset = [255 * m * (1 - s) for m, s in zip(_MEAN, scale, strict=True)]
+    scale = [std**-0.5 for std in IMAGENET_STD]
+    offset = [255 * m * (1 - s) for m, s in zip(IMAGENET_MEAN, scale, strict=True)]
     return _rescale(pixels, scale, offset)
 
 
@@ -63,7 +67,7 @@ def fill_normalization(model: keras.Model) -> None:
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
-            layer.set_weights([ops.array(_MEAN), ops.array(_STD), ops.array(0)])
+            layer.set_weights([ops.array(IMAGENET_MEAN), ops.array(IMAGENET_STD), ops.array(0)])
             layer.finalize_state()
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from toolkit.backbones.normalization import IMAGENET_MEAN, IMAGENET_STD
 from toolkit.errors import OptionError
 
 BACKBONE = "backbone"
@@ -17,8 +18,7 @@ CHANNEL_MEAN, CHANNEL_MEAN_STD, MEAN_IMAGE = "channel-mean", "channel-mean-std",
 PCA, ZCA = "pca", "zca"
 NORMALIZATIONS = (BACKBONE, CHANNEL_MEAN, CHANNEL_MEAN_STD, MEAN_IMAGE, PCA, ZCA)
 
-MEAN = 255 * np.array([0.485, 0.456, 0.406])
-STD = 255 * np.array([0.229, 0.224, 0.225])
+MEAN, STD = 255 * np.array(IMAGENET_MEAN), 255 * np.array(IMAGENET_STD)
 """ImageNet's, of each channel."""
 
 SMALLEST_VARIANCE = 1.0

@@ -22,10 +22,11 @@ DRAWS = 6
 
 
 def write_splits(table: ImageTable, path: Path) -> None:
-    """Writes `splits.csv`: path, label, split, digest."""
+    """Writes `splits.csv`: path, label, split, digest, group."""
     labels = (table.classes[label] for label in table.labels)
-    rows = zip(table.paths, labels, table.splits, table.digests, strict=True)
-    write_csv(path, ["path", "label", "split", "digest"], rows)
+    groups = [""] * len(table) if table.groups is None else table.groups
+    rows = zip(table.paths, labels, table.splits, table.digests, groups, strict=True)
+    write_csv(path, ["path", "label", "split", "digest", "group"], rows)
 
 
 def write_problems(table: ImageTable, path: Path) -> None:

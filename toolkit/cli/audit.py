@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.source_options import source_options
+from toolkit.cli.source_options import cache_size_option, max_pixels_option, source_options
 
 if TYPE_CHECKING:
     from toolkit.auditing import AuditResult
@@ -31,9 +31,8 @@ COLOURS = {"serious": "bold red", "doubtful": "yellow", "note": "cyan"}
     "--weights", default="imagenet", show_default=True, metavar="imagenet|PATH", help="Its weights."
 )
 @source_options(grouped=True)
-@click.option(
-    "--max-pixels", default=100_000_000, show_default=True, help="Larger images are not looked at."
-)
+@cache_size_option
+@max_pixels_option
 @click.option("--seed", default=0, show_default=True, help="Of what is drawn by chance.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")

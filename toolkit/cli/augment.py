@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.source_options import source_options
+from toolkit.cli.source_options import max_pixels_option, source_options
 
 if TYPE_CHECKING:
     from toolkit.augmenting import AugmentResult
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     help="The picture alone, in half of the time or less.",
 )
 @source_options()
+@max_pixels_option
 @click.option("--seed", default=0, show_default=True, help="Another seed gives other draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.source_options import SOURCE_HELP, source_options, split_option
+from toolkit.cli.source_options import (
+    SOURCE_HELP,
+    cache_size_option,
+    max_pixels_option,
+    source_options,
+    split_option,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -144,19 +150,8 @@ if TYPE_CHECKING:
     metavar="auto|keras|openvino-float32|openvino-mixed|openvino-bfloat16",
     help="What runs frozen layers. auto: the fastest here that agrees with Keras.",
 )
-@click.option(
-    "--cache-size",
-    default="20GB",
-    show_default=True,
-    metavar="SIZE",
-    help="The cache's limit; what was not used for longest goes first. 0: no cache.",
-)
-@click.option(
-    "--max-pixels",
-    default=100_000_000,
-    show_default=True,
-    help="Larger images are refused before they are decoded.",
-)
+@cache_size_option
+@max_pixels_option
 @click.option(
     "--seed",
     default=0,

@@ -97,3 +97,19 @@ split_option = click.option(
     help="Shares of train, validation and test, where the data has no such folders or column. "
     "auto: 0.7,0.15,0.15 up to 10,000 images, towards 0.98,0.01,0.01 for a million.",
 )
+
+
+max_pixels_option = click.option(
+    "--max-pixels",
+    default=100_000_000,
+    show_default=True,
+    help="Larger images are refused before they are decoded.",
+)
+
+cache_size_option = click.option(
+    "--cache-size",
+    default="20GB",
+    show_default=True,
+    metavar="SIZE",
+    help="The cache's limit; what was not used for longest goes first. 0: no cache.",
+)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.source_options import source_options, split_option
+from toolkit.cli.source_options import max_pixels_option, source_options, split_option
 
 if TYPE_CHECKING:
     from toolkit.splitting import SplitResult
@@ -27,6 +27,7 @@ SHOWN_CLASSES = 50
     help="Write K manifests, each with another part of the images as validation.",
 )
 @source_options(grouped=True)
+@max_pixels_option
 @click.option("--seed", default=0, show_default=True, help="Another seed gives another split.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")

@@ -15,7 +15,13 @@ from toolkit.data.read import make_reader
 from toolkit.data.statistics import measure_pixels
 from toolkit.errors import OptionError
 
-SMALL = {"backbone": "mobilenetv3small", "weights": "random", "image_size": 32, "quiet": True}
+SMALL = {
+    "backbone": "mobilenetv3small",
+    "weights": "random",
+    "image_size": 32,
+    "engine": "keras",
+    "quiet": True,
+}
 
 
 @pytest.fixture(scope="module")

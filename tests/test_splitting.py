@@ -142,7 +142,13 @@ def test_finetune_and_evaluate_read_a_manifest(photos, tmp_path, capsys):
     toolkit.split(grouped(photos), split, quiet=True)
 
     result = toolkit.finetune(
-        split, weights="random", image_size=32, epochs=0, models_dir=tmp_path / "models", quiet=True
+        split,
+        weights="random",
+        image_size=32,
+        epochs=0,
+        engine="keras",
+        models_dir=tmp_path / "models",
+        quiet=True,
     )
 
     assert result.path == tmp_path / "models" / "out" / "1"

@@ -215,7 +215,13 @@ def test_without_the_library_a_line_says_what_to_install(monkeypatch, data_dir):
 def test_every_command_reads_it_and_its_manifest(data_dir, tmp_path, monkeypatch):
     source = Source("tfds:colours", data_dir=data_dir)
     result = toolkit.finetune(
-        source, weights="random", image_size=32, epochs=0, models_dir=tmp_path / "m", quiet=True
+        source,
+        weights="random",
+        image_size=32,
+        epochs=0,
+        engine="keras",
+        models_dir=tmp_path / "m",
+        quiet=True,
     )
     assert result.path == tmp_path / "m" / "colours" / "1"
     images = result.run["data"]["images"]

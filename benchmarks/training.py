@@ -8,7 +8,7 @@ import numpy as np
 from toolkit import backbones
 from toolkit.backbones import LoadedBackbone
 from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
-from toolkit.options import FinetuneOptions
+from toolkit.options import FinetuneOptions, count_unfrozen
 from toolkit.training.optimizer import make_optimizer
 
 
@@ -20,7 +20,7 @@ def make_classifier(
     kernel, bias = np.zeros([width, classes], np.float32), np.zeros(classes, np.float32)
     model = attach_head(network.model, kernel, bias, options.dropout, options.seed)
     stages = backbones.stage_layers(network.model, network.backbone)
-    trained = freeze_below(model, stages, options.unfreeze)
+    trained = freeze_below(model, stages, count_unfrozen(options.unfreeze, list(stages)))
     return model, frozen_layers(stages, trained)
 
 

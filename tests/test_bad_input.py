@@ -132,6 +132,7 @@ def test_a_class_that_is_only_tested(fail, tmp_path):
         ("--cache-size", -1, "--cache-size must be a size such as 500MB, 20GB or 0."),
         ("--unfreeze", -1, "--unfreeze must be a whole number from 0"),
         ("--unfreeze", 99, "--unfreeze must be at most 9, the backbone's stages (stem"),
+        ("--stage-factor", 0, "--stage-factor must be above 0 and at most 1"),
         ("--name", "", "--name must be letters"),
         ("--name", "../up", "--name must be letters"),
         ("--name", ".hidden", "--name must be letters"),
@@ -175,6 +176,15 @@ def test_an_unknown_backbone_gets_the_nearest_names(fail, images, name, nearest)
     message = fail(images, "--backbone", name)
     assert f"There is no backbone '{name}'. Did you mean: " in message
     assert nearest in message
+
+
+def test_an_unknown_stage_gets_the_nearest_names(fail, images):
+    message = fail(images, "--unfreeze", "block77")
+    assert message.startswith("Error: There is no stage 'block77'. Did you mean: block7, block")
+    assert message.endswith("or one of " + ", ".join(LITE0_STAGES) + ".")
+
+
+LITE0_STAGES = ["stem", *(f"block{k}" for k in range(1, 8)), "top"]
 
 
 def test_a_file_of_weights_that_is_not_there(fail, images, tmp_path):

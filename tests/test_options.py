@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import ROOT
 from toolkit.data.source import Source
-from toolkit.errors import OptionError
-from toolkit.options import FinetuneOptions, check_unfreeze, model_name
+from toolkit.errors import OptionError, UnknownNameError
+from toolkit.options import FinetuneOptions, count_unfrozen, model_name
 
 GOOD = FinetuneOptions(
     data=Source("images"),
@@ -18,6 +18,9 @@ GOOD = FinetuneOptions(
     image_size=None,
     split=(0.7, 0.15, 0.15),
     unfreeze=2,
+    unfreeze_gradually=False,
+    stage_factor=1.0,
+    train_batchnorm=False,
     epochs=8,
     batch_size=32,
     learning_rate=3e-4,
@@ -55,6 +58,8 @@ GOOD = FinetuneOptions(
         ("learning_rate", float("nan"), "--learning-rate must be above 0 and at most 1"),
         ("dropout", 1.0, "--dropout must be from 0 up to, not including, 1. Received: 1.0"),
         ("dropout", -0.1, "--dropout must be from 0 up to, not including, 1. Received: -0.1"),
+        ("stage_factor", 0, "--stage-factor must be above 0 and at most 1. Received: 0"),
+        ("stage_factor", 1.5, "--stage-factor must be above 0 and at most 1. Received: 1.5"),
         ("weight_decay", -0.1, "--weight-decay must be from 0 to 1. Received: -0.1"),
         ("weight_decay", float("inf"), "--weight-decay must be from 0 to 1. Received: inf"),
         ("views", -1, "--views must be a whole number from 0 to 2,147,483,647. Received: -1"),
@@ -88,6 +93,7 @@ def test_an_impossible_value_is_refused_with_the_rule(name, value, rule):
         ("learning_rate", 1),
         ("dropout", 0),
         ("dropout", 0.99),
+        ("stage_factor", 1),
         ("weight_decay", 0),
         ("weight_decay", 1),
         ("views", 0),
@@ -121,17 +127,32 @@ def test_cached_views_are_refused_where_images_are_mixed():
     )
 
 
-@pytest.mark.parametrize("unfreeze", [0, 1, 3])
-def test_as_many_stages_as_there_are_can_be_unfrozen(unfreeze):
-    check_unfreeze(unfreeze, ["stem", "stage1", "top"])
+STAGES = ["stem", "stage1", "top"]
 
 
-@pytest.mark.parametrize("unfreeze", [4, -1, 1.5])
+@pytest.mark.parametrize(
+    ("unfreeze", "count"),
+    [(0, 0), (1, 1), (3, 3), ("none", 0), ("all", 3), ("stem", 3), ("stage1", 2), ("top", 1)],
+)
+def test_stages_are_unfrozen_by_number_or_name(unfreeze, count):
+    assert count_unfrozen(unfreeze, STAGES) == count
+
+
+@pytest.mark.parametrize("unfreeze", [4, -1, 1.5, True])
 def test_more_stages_than_there_are_cannot(unfreeze):
     with pytest.raises(OptionError, match="--unfreeze") as error:
-        check_unfreeze(unfreeze, ["stem", "stage1", "top"])
+        count_unfrozen(unfreeze, STAGES)
     if unfreeze == 4:
         assert "at most 3, the backbone's stages (stem, stage1, top)" in str(error.value)
+
+
+def test_an_unknown_stage_gets_the_nearest_names():
+    with pytest.raises(UnknownNameError) as error:
+        count_unfrozen("stge1", STAGES)
+    assert str(error.value) == (
+        "There is no stage 'stge1'. Did you mean: stage1, stem? "
+        "--unfreeze takes none, all, a number, or one of stem, stage1, top."
+    )
 
 
 @pytest.mark.parametrize(

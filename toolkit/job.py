@@ -29,7 +29,7 @@ from toolkit.data.statistics import measure_pixels
 from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
-from toolkit.options import FinetuneOptions, check_unfreeze, model_name
+from toolkit.options import FinetuneOptions, count_unfrozen, model_name
 from toolkit.probing import FrozenNetwork, compute_split_features, fit_on_features
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult, summary
@@ -37,8 +37,10 @@ from toolkit.run_record import data_digest, run_record
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.discriminative import Rate
 from toolkit.training.fine_tuning import fine_tune
 from toolkit.training.progress import TrainingProgress
+from toolkit.training.stage_rates import first_epochs, stage_rates
 from toolkit.tuning import TrainingData, make_training_data
 
 if TYPE_CHECKING:
@@ -60,7 +62,10 @@ def finetune(
     crop: str = CENTER,
     normalize: str = BACKBONE,
     split: Sequence[float] | str = "auto",
-    unfreeze: int | None = None,
+    unfreeze: int | str | None = None,
+    unfreeze_gradually: bool = False,
+    stage_factor: float = 1.0,
+    train_batchnorm: bool = False,
     epochs: int = 6,
     batch_size: int = 32,
     learning_rate: float = 3e-4,
@@ -101,8 +106,14 @@ def finetune(
             "channel-mean", "channel-mean-std", "mean-image", "pca" or "zca" (whitened colours).
         split: Shares of train, validation and test, where the data has no such folders or column.
             "auto": 0.7, 0.15, 0.15 up to 10,000 images, towards 0.98, 0.01, 0.01 for a million.
-        unfreeze: How many of the backbone's top stages are trained; by default about the upper
-            half of its layers. 0: the head alone.
+        unfreeze: Which of the backbone's top stages are trained: how many, "none" (the head alone),
+            "all", or the name of the lowest; by default about the upper half of its layers.
+        unfreeze_gradually: Train the top stage first, then one more in each epoch, and all of them
+            by the middle of the run.
+        stage_factor: What the learning rate is multiplied by from the head to the top stage, and
+            from each stage to the next below.
+        train_batchnorm: Train BatchNorm, with its statistics, in the trained stages. Otherwise it
+            is frozen everywhere.
         epochs: At most so many passes over the training split; 0: the probe alone.
         batch_size: Images in a training step.
         learning_rate: The highest, after the warm-up and before the cosine decay.
@@ -158,6 +169,9 @@ def finetune(
         normalize=normalize,
         split=split if isinstance(split, str) else tuple(split),
         unfreeze=entry.unfreeze if unfreeze is None else unfreeze,
+        unfreeze_gradually=unfreeze_gradually,
+        stage_factor=stage_factor,
+        train_batchnorm=train_batchnorm,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -176,7 +190,7 @@ def finetune(
     check_crop(options.crop)
     check_normalization(options.normalize)
     check_engine(options.engine)
-    check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
+    unfrozen = count_unfrozen(options.unfreeze, [stage.name for stage in entry.stages])
     folder = Path(models_dir).expanduser() / model_name(name, source.location)
     with UnfinishedRun.start(folder, asdict(options), resume) as run:
         if resume and not run.resumed:
@@ -220,12 +234,15 @@ def finetune(
             run.keep_data(images_digest)
             model = attach_head(network.model, probe.kernel, probe.bias, dropout, seed)
             stages = backbones.stage_layers(network.model, entry)
-            trained_stages = freeze_below(model, stages, options.unfreeze)
+            trained_stages = freeze_below(model, stages, unfrozen, train_batchnorm)
+            starts = first_epochs(trained_stages, epochs, unfreeze_gradually)
+            steps = steps_per_epoch(len(features.table.split(TRAIN)), batch_size)
+            rates = stage_rates(stages, starts, stage_factor, steps)
             checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
             training = make_training_data(
                 model, frozen_layers(stages, trained_stages), features.table, frozen, probed.engine
             )
-            _fine_tune(training, len(features.table.split(TRAIN)), checkpoint, options, reporter)
+            _fine_tune(training, steps, rates, checkpoint, options, reporter)
             choice = _choose(
                 model, probe_metrics, checkpoint, features.table, preparation, reporter
             )
@@ -262,6 +279,7 @@ def finetune(
                     ),
                     "normalization": None if statistics is None else statistics.record(),
                     "trained_stages": trained_stages,
+                    "trained_from_epoch": {name: first + 1 for name, first in starts.items()},
                     "best_epoch": checkpoint.best_epoch,
                     "probe_strength": probe.strength,
                     "features_computed": features.computed,
@@ -292,13 +310,13 @@ class _Choice:
 
 def _fine_tune(
     data: TrainingData,
-    images: int,
+    steps: int,
+    rates: Mapping[str, Rate],
     checkpoint: Checkpoint,
     options: FinetuneOptions,
     reporter: Reporter,
 ) -> None:
     """Trains the trainable layers and leaves them with the best weights."""
-    steps = steps_per_epoch(images, options.batch_size)
     progress = TrainingProgress(steps, options.epochs)
     try:
         fine_tune(
@@ -310,6 +328,7 @@ def _fine_tune(
             epochs=options.epochs,
             learning_rate=options.learning_rate,
             weight_decay=options.weight_decay,
+            rates=rates,
             checkpoint=checkpoint,
             callbacks=[] if reporter.quiet else [progress],
         )

@@ -9,7 +9,7 @@ from toolkit.data.manifest import is_manifest
 from toolkit.data.mix import check_mix
 from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
-from toolkit.errors import OptionError
+from toolkit.errors import OptionError, UnknownNameError
 from toolkit.training.class_weights import check_class_weights
 
 LARGEST_IMAGE = 178_956_970
@@ -17,6 +17,8 @@ LARGEST_IMAGE = 178_956_970
 
 LARGEST_NUMBER = 2**31 - 1
 """Beyond it, seeds and sizes do not fit where they go."""
+
+NO_STAGES, ALL_STAGES = "none", "all"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ class FinetuneOptions:
     crop: str
     normalize: str
     split: Sequence[float] | str
-    unfreeze: int
+    unfreeze: int | str
+    unfreeze_gradually: bool
+    stage_factor: float
+    train_batchnorm: bool
     epochs: int
     batch_size: int
     learning_rate: float
@@ -57,17 +62,39 @@ class FinetuneOptions:
         check_mix(self.mix, self.views)
         check_class_weights(self.class_weights)
         _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
+        _check("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
 
 
-def check_unfreeze(unfreeze: int, stages: list[str]) -> None:
-    """Refuses a number of stages that the backbone has not got."""
+def count_unfrozen(unfreeze: int | str, stages: list[str]) -> int:
+    """How many of a backbone's top stages are to be trained.
+
+    Args:
+        unfreeze: So many; "none" or "all"; or the name of the lowest.
+        stages: Their names, from the input up.
+
+    Raises:
+        OptionError: It has not got so many.
+        UnknownNameError: It has none of that name.
+
+    Example:
+        >>> count_unfrozen("conv4", ["conv1", "conv2", "conv3", "conv4", "conv5"])
+        2
+    """
+    if isinstance(unfreeze, str):
+        counts = {name: len(stages) - k for k, name in enumerate(stages)}
+        counts |= {NO_STAGES: 0, ALL_STAGES: len(stages)}
+        if unfreeze not in counts:
+            rule = f"--unfreeze takes none, all, a number, or one of {', '.join(stages)}."
+            raise UnknownNameError("stage", unfreeze, counts, rule)
+        return counts[unfreeze]
     check_whole("--unfreeze", unfreeze, 0)
     if unfreeze > len(stages):
         rule = f"at most {len(stages)}, the backbone's stages ({', '.join(stages)})"
         raise OptionError("--unfreeze", rule, unfreeze)
+    return unfreeze
 
 
 def check_whole(name: str, value: int, low: int) -> None:

@@ -50,6 +50,7 @@ def test_entries_are_complete(backbone):
     names = [stage.name for stage in backbone.stages]
     assert len(set(names)) == len(names) > 1
     assert 1 <= backbone.unfreeze < len(names)
+    assert not {"none", "all"} & set(names) and not any(name.isdigit() for name in names)
     first, *others = backbone.stages
     assert first.first_layer is first.after_layer is None
     assert all((stage.first_layer is None) != (stage.after_layer is None) for stage in others)

@@ -83,6 +83,18 @@ def test_the_top_stages_and_the_head_are_trained(network, unfreeze):
     assert {v.path.split("/")[0] for v in model.trainable_variables} == {HEAD}
 
 
+@pytest.mark.parametrize("unfreeze", [0, 3])
+def test_batchnorm_is_thawed_in_the_trained_stages_alone(network, unfreeze):
+    model, _, stages = with_head(network)
+    names = freeze_below(model, stages, unfreeze, train_batchnorm=True)
+    trained = {layer.name for name in names for layer in stages[name]} | {HEAD}
+    for layer in model.layers:
+        assert layer.trainable == (layer.name in trained)
+    freeze_below(model, stages, unfreeze)
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert norms and not any(layer.trainable for layer in norms)
+
+
 def test_training_leaves_frozen_weights_and_all_batch_statistics_bit_identical(network):
     model, _, stages = with_head(network)
     names = freeze_below(model, stages, 2)

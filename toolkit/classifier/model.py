@@ -42,16 +42,22 @@ def logits_model(model: keras.Model) -> keras.Model:
 
 
 def freeze_below(
-    model: keras.Model, stages: dict[str, list[keras.layers.Layer]], unfreeze: int
+    model: keras.Model,
+    stages: dict[str, list[keras.layers.Layer]],
+    unfreeze: int,
+    train_batchnorm: bool = False,
 ) -> list[str]:
     """Leaves the head and the top stages trainable, and freezes all else.
 
-    BatchNormalization stays frozen everywhere: a few small batches would spoil its statistics.
+    BatchNormalization stays frozen everywhere, unless it is thawed: a few small batches would
+    spoil its statistics. Only a layer's own `trainable` freezes them: Keras 3.15.1 loses the
+    `training=False` with which a network is called.
 
     Args:
         model: As `attach_head` gives it.
         stages: The backbone's layers by stage, from the input up.
         unfreeze: How many stages from the top are trained, 0 to all.
+        train_batchnorm: Thaws it, with its statistics, in the stages that are trained.
 
     Returns:
         The names of the trained stages.
@@ -62,7 +68,8 @@ def freeze_below(
         layer.trainable = layer.name == HEAD
     for name in trained:
         for layer in stages[name]:
-            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+            norm = isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = train_batchnorm or not norm
     return trained
 
 

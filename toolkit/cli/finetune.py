@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from toolkit.result import FinetuneResult
 
 
+def _number_or_name(value: str) -> int | str:
+    try:
+        return int(value)
+    except ValueError:
+        return value
+
+
 @click.command()
 @click.option(
     "--data",
@@ -81,9 +88,27 @@ if TYPE_CHECKING:
 @split_option
 @click.option(
     "--unfreeze",
-    type=int,
-    metavar="STAGES",
-    help="Top stages of the network that are trained.  [default: about half of its layers]",
+    type=_number_or_name,
+    metavar="none|all|NUMBER|STAGE",
+    help="Top stages of the network that are trained: how many, or the name of the lowest, as "
+    "`toolkit backbones NAME` lists them.  [default: about half of its layers]",
+)
+@click.option(
+    "--unfreeze-gradually",
+    is_flag=True,
+    help="Train the top stage first, and in each epoch one more, all by the middle of the run.",
+)
+@click.option(
+    "--stage-factor",
+    default=1.0,
+    show_default=True,
+    help="What the learning rate is multiplied by from the head to the top stage, and from each "
+    "stage to the next below.",
+)
+@click.option(
+    "--train-batchnorm",
+    is_flag=True,
+    help="Train BatchNorm, with its statistics, in the stages that are trained; else it is frozen.",
 )
 @click.option(
     "--epochs",
@@ -173,7 +198,7 @@ def finetune(as_json: bool, **options: Any) -> None:
     \b
     Examples:
       toolkit finetune --data ./images
-      toolkit finetune --data ./images --backbone resnet50 --unfreeze 2
+      toolkit finetune --data ./images --backbone resnet50 --unfreeze conv4
       toolkit finetune --data photos.csv --group-by patient
       toolkit finetune --data sample:digits --epochs 3 --json
     """

@@ -1,11 +1,12 @@
 """Fine-tuning: the fit loop over a model whose top stages are trainable."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
 
 from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.discriminative import Rate
 from toolkit.training.optimizer import make_optimizer
 
 LOSSES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
@@ -23,6 +24,7 @@ def fine_tune(
     epochs: int,
     learning_rate: float,
     weight_decay: float,
+    rates: Mapping[str, Rate] | None = None,
     checkpoint: Checkpoint,
     callbacks: list[keras.callbacks.Callback],
 ) -> keras.Model:
@@ -38,10 +40,11 @@ def fine_tune(
         epochs: At most so many; the learning rate's schedule spans them all.
         learning_rate: The highest.
         weight_decay: Decoupled.
+        rates: Of variables that are trained more slowly or later than others, by their paths.
         checkpoint: Decides when to stop; where it holds a run's state, that run goes on.
         callbacks: Further Keras callbacks.
     """
-    optimizer = make_optimizer(model, learning_rate, weight_decay, epochs * steps_per_epoch)
+    optimizer = make_optimizer(model, learning_rate, weight_decay, epochs * steps_per_epoch, rates)
     model.compile(
         optimizer=optimizer,
         loss=LOSSES[one_hot](from_logits=True),

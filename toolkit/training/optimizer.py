@@ -1,12 +1,21 @@
 """The optimizer and its learning rate over a run."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
+
+from toolkit.training.discriminative import Rate, discriminative
 
 WARM_UP = 0.1
 
 
 def make_optimizer(
-    model: keras.Model, learning_rate: float, weight_decay: float, steps: int
+    model: keras.Model,
+    learning_rate: float,
+    weight_decay: float,
+    steps: int,
+    rates: Mapping[str, Rate] | None = None,
 ) -> keras.optimizers.Optimizer:
     """AdamW that warms up over the first tenth of the steps and then falls along a cosine to 0.
 
@@ -15,6 +24,7 @@ def make_optimizer(
         learning_rate: The highest, at the end of the warm-up.
         weight_decay: Decoupled, times the learning rate, in each step.
         steps: Of the whole run.
+        rates: Of variables that are trained more slowly or later than others, by their paths.
 
     See Loshchilov and Hutter 2017 (SGDR) and 2019 (AdamW).
     """
@@ -26,7 +36,12 @@ def make_optimizer(
         warmup_steps=warm_up,
     )
     # Clipping only meets the rare step that would undo what the network has learned.
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0)
+    values: dict[str, Any] = {"weight_decay": weight_decay, "global_clipnorm": 1.0}
+    kind = keras.optimizers.AdamW
+    if rates:
+        kind = discriminative(kind)
+        values["rates"] = [rates.get(v.path, Rate()) for v in model.trainable_variables]
+    optimizer = kind(schedule, **values)
     spared = [v for v in model.trainable_variables if len(v.shape) < 2]
     optimizer.exclude_from_weight_decay(var_list=spared)
     return optimizer

@@ -9,7 +9,7 @@ from toolkit import backbones
 from toolkit.backbones import LoadedBackbone
 from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.options import FinetuneOptions, count_unfrozen
-from toolkit.training.optimizer import make_optimizer
+from toolkit.training import fine_tuning
 
 
 def make_classifier(
@@ -25,12 +25,13 @@ def make_classifier(
 
 
 def compile_model(model: keras.Model, options: FinetuneOptions, steps: int) -> None:
-    """Compiles a model that gives logits, as `toolkit.training.fine_tuning` does."""
-    model.compile(
-        optimizer=make_optimizer(model, options.learning_rate, options.weight_decay, steps),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,
+    """Compiles a model that gives logits, as fine-tuning does."""
+    fine_tuning.compile_model(
+        model,
+        one_hot=False,
+        learning_rate=float(options.learning_rate),
+        weight_decay=options.weight_decay,
+        steps=steps,
     )
 
 

@@ -24,8 +24,10 @@ ORDER = [
     ["run_record"],
     ["probing"],
     ["class_changes", "tuning"],
-    ["checks"],
-    ["auditing", "augmenting", "job", "splitting"],
+    ["checks", "choosing", "preparing", "rate_search"],
+    ["auditing", "augmenting", "fitting", "splitting"],
+    ["job"],
+    ["finding_lr"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

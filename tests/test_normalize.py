@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import toolkit
 from tests.conftest import write_images
-from toolkit import job
+from toolkit import preparing
 from toolkit.cli import main
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
@@ -62,7 +62,7 @@ def test_nothing_is_measured_of_validation_and_test(photos, tmp_path, monkeypatc
         measured.append(table)
         return measure_pixels(table, *arguments)
 
-    monkeypatch.setattr(job, "measure_pixels", measure)
+    monkeypatch.setattr(preparing, "measure_pixels", measure)
     result = toolkit.finetune(photos, normalize="zca", epochs=0, models_dir=tmp_path, **SMALL)
 
     (table,) = measured

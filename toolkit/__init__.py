@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from toolkit.auditing import AuditResult, audit
     from toolkit.augmenting import AugmentResult, augment
     from toolkit.data.source import Source
+    from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
@@ -18,6 +19,7 @@ __all__ = [
     "AugmentResult",
     "Classifier",
     "Evaluation",
+    "LearningRateSearch",
     "Prediction",
     "Source",
     "SplitResult",
@@ -26,6 +28,7 @@ __all__ = [
     "backbones",
     "cache",
     "evaluate",
+    "find_lr",
     "finetune",
     "load",
     "predict",
@@ -37,12 +40,14 @@ _MODULES = {
     "AugmentResult": "toolkit.augmenting",
     "Classifier": "toolkit.serving.loaded",
     "Evaluation": "toolkit.serving.evaluate",
+    "LearningRateSearch": "toolkit.finding_lr",
     "Prediction": "toolkit.serving.loaded",
     "Source": "toolkit.data.source",
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
     "evaluate": "toolkit.serving.evaluate",
+    "find_lr": "toolkit.finding_lr",
     "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",

@@ -1,53 +1,38 @@
 """The main job: from a folder of photos to a classifier that can be served."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
-import numpy as np
-
 from toolkit import backbones
-from toolkit.backbones.standardize import BACKBONE, check_normalization, standardize
-from toolkit.cache import DEFAULT_SIZE, make_room, parse_size
-from toolkit.classifier.engine import check_engine
-from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
+from toolkit.backbones.standardize import BACKBONE
+from toolkit.cache import DEFAULT_SIZE, make_room
+from toolkit.choosing import PROBE, choose, predict
 from toolkit.clock import Clock
-from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.decode import MAX_PIXELS
-from toolkit.data.perceptual_hash import group_near_duplicates
-from toolkit.data.policies import check_draws, choose_policy
-from toolkit.data.prepare import CENTER, Preparation, check_crop
-from toolkit.data.scan import scan
+from toolkit.data.prepare import CENTER
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.splits import check_classes, fix_splits
-from toolkit.data.statistics import measure_pixels
-from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
+from toolkit.data.table import TEST
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
-from toolkit.options import FinetuneOptions, count_unfrozen, model_name
-from toolkit.probing import FrozenNetwork, compute_split_features, fit_on_features
+from toolkit.fitting import fit
+from toolkit.options import model_name
+from toolkit.preparing import make_options, make_trainable, prepare
 from toolkit.progress import Reporter
-from toolkit.result import FinetuneResult, summary
+from toolkit.result import FinetuneResult
 from toolkit.run_record import data_digest, run_record
 from toolkit.serving.save import Trained, save_bundle
+from toolkit.serving.tensorboard import TensorBoardLog
 from toolkit.serving.unfinished import UnfinishedRun
-from toolkit.training.checkpoint import Checkpoint
-from toolkit.training.discriminative import Rate
-from toolkit.training.fine_tuning import fine_tune
-from toolkit.training.progress import TrainingProgress
-from toolkit.training.stage_rates import first_epochs, stage_rates
-from toolkit.tuning import TrainingData, make_training_data
+from toolkit.training.monitor import LOSS
+from toolkit.training.users_callbacks import check_callbacks
 
 if TYPE_CHECKING:
     import albumentations
-
-PROBE, FINETUNED = "probe", "finetuned"
-PREDICTION_BATCH = 64
+    import keras
 
 
 def finetune(
@@ -68,8 +53,11 @@ def finetune(
     train_batchnorm: bool = False,
     epochs: int = 6,
     batch_size: int = 32,
-    learning_rate: float = 3e-4,
+    learning_rate: float | str = 3e-4,
+    monitor: str = LOSS,
+    min_delta: float = 0.0,
     patience: int = 5,
+    time_budget: float | str | None = None,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
@@ -80,6 +68,8 @@ def finetune(
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
     seed: int = 0,
+    tensorboard: str | os.PathLike[str] | None = None,
+    callbacks: "Sequence[keras.callbacks.Callback]" = (),
     resume: bool = False,
     quiet: bool = False,
 ) -> FinetuneResult:
@@ -116,8 +106,14 @@ def finetune(
             is frozen everywhere.
         epochs: At most so many passes over the training split; 0: the probe alone.
         batch_size: Images in a training step.
-        learning_rate: The highest, after the warm-up and before the cosine decay.
-        patience: Epochs without a lower validation loss before training stops.
+        learning_rate: The highest, after the warm-up and before the cosine decay. "auto": what a
+            range test suggests (see `find_lr`).
+        monitor: By which figure of validation epochs are compared: "loss" or "accuracy".
+        min_delta: A smaller gain in it does not count for the patience.
+        patience: Epochs without a gain before training stops.
+        time_budget: For all of the job, from its start to the saved bundle: "90s", "20m", "1h30m"
+            or seconds. Training ends in time, and the best of what was finished counts: whole
+            epochs, or the probe. A resumed run has all of it again.
         dropout: Share of the features that is dropped in training.
         weight_decay: AdamW's.
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
@@ -138,7 +134,14 @@ def finetune(
             0: no cache.
         max_pixels: Larger images are refused before they are decoded.
         seed: Of splits, initial weights, order, dropout and augmentation.
-        resume: Go on with the unfinished run that had the same options, if there is one.
+        tensorboard: A folder to write a log for TensorBoard to, which must be installed: loss,
+            accuracy and learning rate of each epoch, a batch of augmented images, and the confusion
+            matrix of what is kept, on validation.
+        callbacks: Keras callbacks of your own, called as `fit` does for the layers that are
+            trained. Where one raises, training ends, what is best so far is saved, and then the
+            error goes on; `resume=True` trains on from the last whole epoch.
+        resume: Go on with the unfinished run that had the same options, if there is one; only
+            `time_budget` and `tensorboard` may be others, and no callback's state is kept.
         quiet: Show no progress.
 
     Returns:
@@ -155,115 +158,46 @@ def finetune(
         >>> result.classifier.predict(["photo.jpg"])[0].label
         'cat'
     """
-    source = as_source(data)
+    given = dict(locals())
+    source, entry = as_source(data), backbones.find(backbone)
     clock, reporter = Clock(), Reporter(quiet)
+    check_callbacks(callbacks)
     with clock("images"):
         listing = list_source(source, reporter.progress)
-    entry = backbones.find(backbone)
-    options = FinetuneOptions(
-        data=source,
-        backbone=entry.name,
-        weights=os.fspath(weights),
-        image_size=image_size,
-        crop=crop,
-        normalize=normalize,
-        split=split if isinstance(split, str) else tuple(split),
-        unfreeze=entry.unfreeze if unfreeze is None else unfreeze,
-        unfreeze_gradually=unfreeze_gradually,
-        stage_factor=stage_factor,
-        train_batchnorm=train_batchnorm,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        patience=patience,
-        dropout=dropout,
-        weight_decay=weight_decay,
-        augment=choose_policy(augment, listing.flips),
-        mix=mix,
-        class_weights=class_weights,
-        views=views,
-        engine=engine,
-        cache_size=parse_size("--cache-size", cache_size),
-        max_pixels=max_pixels,
-        seed=seed,
-    )
-    check_crop(options.crop)
-    check_normalization(options.normalize)
-    check_engine(options.engine)
-    unfrozen = count_unfrozen(options.unfreeze, [stage.name for stage in entry.stages])
+    options = make_options(given, source, entry, listing)
+    log = None if options.tensorboard is None else TensorBoardLog(options.tensorboard)
     folder = Path(models_dir).expanduser() / model_name(name, source.location)
-    with UnfinishedRun.start(folder, asdict(options), resume) as run:
+    with UnfinishedRun.start(folder, options.compared, resume) as run:
         if resume and not run.resumed:
             reporter.say(f"Nothing to resume in {folder}: starting anew.")
-        with clock("network"):
-            keras.utils.set_random_seed(seed)
-            network = backbones.load(
-                entry.name, weights=options.weights, image_size=image_size, mirror=weights_mirror
-            )
-            _, height, width, _ = network.model.input_shape
-            preparation = Preparation(height, width, max_pixels, crop=crop)
-            check_draws(options.augment, height, width)
-        with clock("images"):
-            table = scan(listing, max_pixels, reporter.progress)
-            if source.group_near_duplicates:
-                table = group_near_duplicates(table, reporter.progress, max_pixels)
-            check_classes(table)
-        statistics = None
-        if normalize != BACKBONE:
-            with clock("normalization"):
-                # Split first: nothing may be learned from validation and test.
-                table = fix_splits(table, options.split, seed)
-                statistics = measure_pixels(table.split(TRAIN), preparation, reporter.progress)
-                network = backbones.load(
-                    entry.name,
-                    weights=options.weights,
-                    image_size=image_size,
-                    mirror=weights_mirror,
-                    standardize=partial(standardize, normalize, statistics),
-                )
-        with clock("features"):
-            frozen = FrozenNetwork(network.model, preparation, options, reporter)
-            first_engine = frozen.engine(options.engine, table)
-            features = compute_split_features(frozen, table, first_engine)
-        with clock("probe"):
-            probed = fit_on_features(frozen, features, first_engine)
-            features, probe, probe_metrics = probed.features, probed.probe, probed.metrics
-            reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probe_metrics)}")
+        prepared = prepare(options, listing, weights_mirror, clock, reporter)
+        probed, table, preparation = prepared.probed, prepared.table, prepared.preparation
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
-            images_digest = data_digest(features.table)
+            images_digest = data_digest(table)
             run.keep_data(images_digest)
-            model = attach_head(network.model, probe.kernel, probe.bias, dropout, seed)
-            stages = backbones.stage_layers(network.model, entry)
-            trained_stages = freeze_below(model, stages, unfrozen, train_batchnorm)
-            starts = first_epochs(trained_stages, epochs, unfreeze_gradually)
-            steps = steps_per_epoch(len(features.table.split(TRAIN)), batch_size)
-            rates = stage_rates(stages, starts, stage_factor, steps)
-            checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
-            training = make_training_data(
-                model, frozen_layers(stages, trained_stages), features.table, frozen, probed.engine
-            )
-            _fine_tune(training, steps, rates, checkpoint, options, reporter)
-            choice = _choose(
-                model, probe_metrics, checkpoint, features.table, preparation, reporter
-            )
+            trainable = make_trainable(prepared)
+            model = trainable.model
+            fitted = fit(prepared, trainable, run, clock, reporter, log, callbacks)
+            checkpoint = fitted.checkpoint
+            choice = choose(model, probed.metrics, checkpoint, table, preparation, reporter)
             reporter.say(f"Kept: {choice.chosen}: {choice.why}")
         with clock("test"):
-            test = features.split(TEST)
+            test = probed.features.split(TEST)
             if choice.chosen == PROBE:
-                exact = frozen.exact(test, probed.engine, features.table, "Testing")
-                probabilities = probe.predict(exact.values)
+                exact = prepared.frozen.exact(test, probed.engine, table, "Testing")
+                probabilities = probed.probe.predict(exact.values)
             else:
-                probabilities = _predict(model, test.table, preparation, reporter, "Testing")
+                probabilities = predict(model, test.table, preparation, reporter, "Testing")
             test_metrics = measure(test.table.labels, probabilities, table.classes)
         with clock("saving"), naming_full_disk("the bundle", folder):
             trained = Trained(
                 model=model,
-                table=features.table,
+                table=table,
                 preparation=preparation,
                 metrics={
                     "chosen": choice.chosen,
                     "why": choice.why,
-                    "probe": probe_metrics,
+                    "probe": probed.metrics,
                     "validation": choice.metrics,
                     "test": test_metrics,
                 },
@@ -272,100 +206,36 @@ def finetune(
                 run={
                     **run_record(
                         options,
-                        features.table,
+                        table,
                         images_digest,
                         preparation,
-                        network.weights_origin,
+                        prepared.network.weights_origin,
                     ),
-                    "normalization": None if statistics is None else statistics.record(),
-                    "trained_stages": trained_stages,
-                    "trained_from_epoch": {name: first + 1 for name, first in starts.items()},
+                    "normalization": prepared.statistics and prepared.statistics.record(),
+                    "trained_stages": trainable.stages,
+                    "trained_from_epoch": {n: first + 1 for n, first in trainable.starts.items()},
                     "best_epoch": checkpoint.best_epoch,
-                    "probe_strength": probe.strength,
-                    "features_computed": features.computed,
+                    "ended": checkpoint.ended and asdict(checkpoint.ended),
+                    "learning_rate": fitted.learning_rate,
+                    "probe_strength": probed.probe.strength,
+                    "features_computed": probed.features.computed,
                     "engine": {
                         "features": probed.engine.name,
                         "difference": probed.engine.difference,
-                        "views": training.engine,
+                        "views": fitted.data.engine,
                     },
-                    "views": training.views,
-                    "trained_on_images": training.why,
+                    "views": fitted.data.views,
+                    "trained_on_images": fitted.data.why,
                     "timings": clock.parts,
                 },
             )
             bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)
+        if fitted.error:  # Only now: it must not cost what was trained.
+            fitted.error.add_note(
+                f"What was best so far is saved: {bundle.path}. With resume=True, and the callback "
+                f"mended, training goes on after epoch {len(checkpoint.history)}."
+            )
+            raise fitted.error
     if options.cache_size:
         make_room(options.cache_size)
     return FinetuneResult(bundle, clock.parts)
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """Which of probe and fine-tuned network is kept, and its figures on validation."""
-
-    chosen: str
-    why: str
-    metrics: dict[str, Any]
-
-
-def _fine_tune(
-    data: TrainingData,
-    steps: int,
-    rates: Mapping[str, Rate],
-    checkpoint: Checkpoint,
-    options: FinetuneOptions,
-    reporter: Reporter,
-) -> None:
-    """Trains the trainable layers and leaves them with the best weights."""
-    progress = TrainingProgress(steps, options.epochs)
-    try:
-        fine_tune(
-            data.model,
-            data.training,
-            data.validation,
-            one_hot=data.one_hot,
-            steps_per_epoch=steps,
-            epochs=options.epochs,
-            learning_rate=options.learning_rate,
-            weight_decay=options.weight_decay,
-            rates=rates,
-            checkpoint=checkpoint,
-            callbacks=[] if reporter.quiet else [progress],
-        )
-    finally:
-        progress.stop()
-
-
-def _choose(
-    model: keras.Model,
-    probe_metrics: dict[str, Any],
-    checkpoint: Checkpoint,
-    table: ImageTable,
-    preparation: Preparation,
-    reporter: Reporter,
-) -> _Choice:
-    """Takes what is better on validation, and leaves the model with its weights."""
-    if checkpoint.best_epoch == 0:
-        why = "no epoch of fine-tuning lowered the validation loss"
-        return _Choice(PROBE, why if checkpoint.history else "nothing was tuned", probe_metrics)
-    validation = table.split(VALIDATION)
-    probabilities = _predict(model, validation, preparation, reporter, "Validating")
-    tuned = measure(validation.labels, probabilities, validation.classes)
-    comparison = (
-        f"on {tuned['n']:,} validation images, fine-tuning gives {tuned['accuracy']:.2%} "
-        f"(loss {tuned['loss']:.3f}), the probe {probe_metrics['accuracy']:.2%} "
-        f"(loss {probe_metrics['loss']:.3f})"
-    )
-    if (tuned["accuracy"], -tuned["loss"]) > (probe_metrics["accuracy"], -probe_metrics["loss"]):
-        return _Choice(FINETUNED, comparison, tuned)
-    checkpoint.restore_start(model)
-    return _Choice(PROBE, comparison, probe_metrics)
-
-
-def _predict(
-    model: keras.Model, table: ImageTable, preparation: Preparation, reporter: Reporter, what: str
-) -> np.ndarray:
-    """Probabilities float32 [N, K] of a table's images."""
-    batches: Iterable = labelled_batches(table, preparation, PREDICTION_BATCH).as_numpy_iterator()
-    batches = reporter.progress(batches, steps_per_epoch(len(table), PREDICTION_BATCH), what)
-    return np.concatenate([model.predict_on_batch(images) for images, _ in batches])

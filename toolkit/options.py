@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from toolkit.data.manifest import is_manifest
 from toolkit.data.mix import check_mix
@@ -11,9 +12,15 @@ from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError, UnknownNameError
 from toolkit.training.class_weights import check_class_weights
+from toolkit.training.monitor import check_monitor
 
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
+
+AUTO = "auto"
+"""The learning rate that a range test suggests."""
+
+LARGEST_RATE = 10**9
 
 LARGEST_NUMBER = 2**31 - 1
 """Beyond it, seeds and sizes do not fit where they go."""
@@ -38,8 +45,12 @@ class FinetuneOptions:
     train_batchnorm: bool
     epochs: int
     batch_size: int
-    learning_rate: float
+    learning_rate: float | str
+    monitor: str
+    min_delta: float
     patience: int
+    time_budget: float | None
+    tensorboard: str | None
     dropout: float
     weight_decay: float
     augment: str
@@ -61,11 +72,32 @@ class FinetuneOptions:
             check_whole("--views", self.views, 0)
         check_mix(self.mix, self.views)
         check_class_weights(self.class_weights)
-        _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
+        check_monitor(self.monitor)
+        check_learning_rate(self.learning_rate)
+        _check("--min-delta", "from 0 to 1,000", self.min_delta, 0, 1000)
         _check("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """What a resumed run must have had as well: all but how long it may take, and its log."""
+        options = asdict(self)
+        return {name: value for name, value in options.items() if name not in _MAY_DIFFER}
+
+
+_MAY_DIFFER = ("time_budget", "tensorboard")
+
+
+def check_learning_rate(value: float | str) -> None:
+    """Refuses what is no learning rate. One that is far too high is found out by training."""
+    rule = f"above 0 and at most {LARGEST_RATE:,}, or {AUTO}"
+    if value == AUTO:
+        return
+    if isinstance(value, str):
+        raise OptionError("--learning-rate", rule, value)
+    _check("--learning-rate", rule, value, 1e-12, LARGEST_RATE)
 
 
 def count_unfrozen(unfreeze: int | str, stages: list[str]) -> int:

@@ -170,10 +170,9 @@ def test_a_best_whose_state_was_not_written_does_not_count(tmp_path, monkeypatch
     shutil.copy(tmp_path / STATE, tmp_path / "saved")
     model, later = make_model(), Checkpoint(tmp_path, EPOCHS, 100.0)
     model.compile(checkpoint_module.keras.optimizers.Adam())
-    monkeypatch.setattr(later, "_best_loss", 50.0)
     before = best.read_bytes()
     later.set_model(model)
-    later.history = [{"epoch": 1}]
+    later.history = [{"epoch": 1, "val_loss": 50.0}]
     later.best_epoch = 1
 
     def killed(path, values, record):

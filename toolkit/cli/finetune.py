@@ -28,6 +28,23 @@ def _number_or_name(value: str) -> int | str:
         return value
 
 
+class Rate(click.ParamType):
+    """A number, or auto."""
+
+    name = "rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        """Reads it."""
+        if value == "auto":
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"must be a number, or auto. Received: {value!r}", param, ctx)
+
+
 @click.command()
 @click.option(
     "--data",
@@ -119,15 +136,37 @@ def _number_or_name(value: str) -> int | str:
 @click.option("--batch-size", default=32, show_default=True, help="Images in a training step.")
 @click.option(
     "--learning-rate",
+    type=Rate(),
     default=3e-4,
     show_default=True,
-    help="The highest, after the warm-up and before the cosine decay.",
+    metavar="RATE|auto",
+    help="The highest, after the warm-up and before the cosine decay. auto: what a range test "
+    "suggests, as `toolkit find-lr` does.",
+)
+@click.option(
+    "--monitor",
+    default="loss",
+    show_default=True,
+    metavar="loss|accuracy",
+    help="By which figure of validation epochs are compared.",
+)
+@click.option(
+    "--min-delta",
+    default=0.0,
+    show_default=True,
+    help="A smaller gain in it does not count for the patience.",
 )
 @click.option(
     "--patience",
     default=5,
     show_default=True,
-    help="Epochs without a lower validation loss before training stops.",
+    help="Epochs without a gain before training stops.",
+)
+@click.option(
+    "--time-budget",
+    metavar="TIME",
+    help="For all of the job, such as 90s, 20m or 1h30m: training ends in time, and the best "
+    "finished epoch, or the probe, is saved.",
 )
 @click.option(
     "--dropout",
@@ -182,6 +221,12 @@ def _number_or_name(value: str) -> int | str:
     default=0,
     show_default=True,
     help="Of splits, initial weights, order, dropout and augmentation.",
+)
+@click.option(
+    "--tensorboard",
+    metavar="FOLDER",
+    help="Also write a log for TensorBoard there: figures of each epoch, augmented images, the "
+    "confusion matrix.",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the unfinished run that had the same options."

@@ -13,6 +13,7 @@ import click
 
 VERBS = {
     "finetune": "Train a classifier on a folder of labelled images.",
+    "find-lr": "Find a learning rate for finetune.",
     "predict": "Predict images with a saved classifier.",
     "audit": "Look for what is wrong with images before training on them.",
     "split": "Write splits, or folds, as tables that every command reads.",
@@ -32,7 +33,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        return getattr(importlib.import_module(f"toolkit.cli.{cmd_name}"), cmd_name)
+        module = cmd_name.replace("-", "_")
+        return getattr(importlib.import_module(f"toolkit.cli.{module}"), module)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -6,14 +6,14 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from toolkit.errors import DiskFullError, NotWritableError, ResumeError, ToolkitError
-from toolkit.files import is_full_disk
+from toolkit.files import appearing, is_full_disk
 from toolkit.serving.bundle import write_json
 
 PREFIX = ".unfinished-"
@@ -110,6 +110,21 @@ class UnfinishedRun:
         if path.exists() and path.read_text() != digest:
             raise ResumeError([f"data: images with digest {path.read_text()}, now {digest}"])
         path.write_text(digest)
+
+    def remember(self, name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What was found for this run once; a resumed one need not find it again.
+
+        Args:
+            name: Of the file in which it is noted, without the suffix.
+            find: Gives it: numbers, texts and lists of them.
+        """
+        path = self.folder / f"{name}.json"
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return json.loads(path.read_text(encoding="utf-8"))
+        found = find()
+        with appearing(path) as temporary:
+            write_json(temporary, found)
+        return found
 
     def __enter__(self) -> "UnfinishedRun":
         return self

@@ -3,6 +3,7 @@
 import json
 import logging
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import keras
 import numpy as np
 
 from toolkit.files import DAMAGED_ARRAYS, appearing
+from toolkit.training.ending import Ending
+from toolkit.training.monitor import LOSS, Monitor
 
 log = logging.getLogger("toolkit")
 
 STATE = "state.npz"
 BEST = "best-{}.npz"
+ENDED = "ended.json"
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Early stopping on validation loss that survives the process.
+    """Early stopping on a figure of validation that survives the process.
 
     After each epoch it writes to `folder` the trained weights with the statistics of thawed
     BatchNorms, the optimizer's and the random generators' state, the history, and the best weights
@@ -27,26 +31,39 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         folder: Where the files go.
-        patience: Epochs without a lower validation loss before training stops.
-        start: Validation loss of the weights that training starts from, the first to be beaten.
+        patience: Epochs without a gain before training stops.
+        start: The watched figure of the weights that training starts from, the first to be beaten.
+        monitor: Which is watched: "loss" or "accuracy", validation's.
+        min_delta: A smaller gain does not count for the patience.
 
     Attributes:
         history: A row for each finished epoch: epoch (from 1), loss, accuracy, val_loss,
             val_accuracy, learning_rate.
-        best_epoch: The epoch with the lowest validation loss; 0: none was better than the start.
+        best_epoch: The epoch with the best watched figure; 0: none was better than the start.
+        monitor: What judges the epochs.
+        ended: What ended training early; None: nothing did, or not yet.
     """
 
-    def __init__(self, folder: Path, patience: int, start: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        patience: int,
+        start: float,
+        monitor: str = LOSS,
+        min_delta: float = 0.0,
+    ) -> None:
         super().__init__()
         self._folder = folder
         self._patience = patience
-        self._best_loss = start
+        self.monitor = Monitor(monitor, start, min_delta)
         self.best_epoch = 0
+        self.ended: Ending | None = None
         self.history: list[dict[str, float]] = []
 
     def resume(self, model: keras.Model) -> int:
         """Puts a compiled model where the folder's run was left; gives the epochs that are done."""
         self._start = _copy(_weights(model))
+        self.ended = _read_ending(self._folder / ENDED)
         if not (self._folder / STATE).exists():
             return 0
         model.optimizer.build(model.trainable_variables)
@@ -56,9 +73,9 @@ class Checkpoint(keras.callbacks.Callback):
             history, best_epoch = record["history"], record["best_epoch"]
             if best_epoch:
                 _load(self._folder / BEST.format(best_epoch), _weights(model))
-                self._best_loss = history[best_epoch - 1]["val_loss"]
         except _DAMAGED as error:
             log.warning("The state of the unfinished training is damaged: starting anew. %s", error)
+            self.go_on()
             return 0
         _assign(variables, values)
         self.history, self.best_epoch = history, best_epoch
@@ -67,7 +84,21 @@ class Checkpoint(keras.callbacks.Callback):
     @property
     def out_of_patience(self) -> bool:
         """Whether there was no gain for as many epochs as are allowed."""
-        return len(self.history) - self.best_epoch >= self._patience
+        return len(self.history) - self.monitor.last_gain(self.history) >= self._patience
+
+    def end(self, ending: Ending, keep: bool = True) -> None:
+        """Ends training; the epoch in which that is does not count, unless it is finished already.
+
+        Args:
+            ending: What ends it.
+            keep: Whether a resumed run is to know of it, and not to train on.
+        """
+        self.ended = ending
+        if keep:
+            with appearing(self._folder / ENDED) as temporary:
+                temporary.write_text(json.dumps(asdict(ending)))
+        if self.model is not None:
+            self.model.stop_training = True
 
     def restore_start(self, model: keras.Model) -> None:
         """Gives the model the weights that training started from."""
@@ -80,13 +111,20 @@ class Checkpoint(keras.callbacks.Callback):
             values, _ = _load(self._best_file(), _weights(model))
         _assign(_weights(model), values)
 
+    def go_on(self) -> None:
+        """Forgets what ended the run."""
+        self.ended = None
+        (self._folder / ENDED).unlink(missing_ok=True)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Writes what a resumed run needs, the best weights first."""
+        if self.ended:  # In the middle of this epoch, or with what it has come to.
+            return
         row = {key: float(value) for key, value in (logs or {}).items()}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.history.append({"epoch": epoch + 1, **row})
-        if row["val_loss"] < self._best_loss:
-            self._best_loss, self.best_epoch = row["val_loss"], epoch + 1
+        if self.monitor.best_epoch(self.history) == epoch + 1:
+            self.best_epoch = epoch + 1
             _save(self._best_file(), _copy(_weights(self.model)), {})
         record = {"history": self.history, "best_epoch": self.best_epoch}
         _save(self._folder / STATE, _copy(_state_variables(self.model)), record)
@@ -102,6 +140,13 @@ class Checkpoint(keras.callbacks.Callback):
         for path in self._folder.glob(BEST.format("*")):
             if path != self._best_file():
                 path.unlink()
+
+
+def _read_ending(path: Path) -> Ending | None:
+    try:
+        return Ending(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None  # It had not ended.
 
 
 _DAMAGED = (*DAMAGED_ARRAYS, OSError, LookupError, NotImplementedError, zipfile.BadZipFile)

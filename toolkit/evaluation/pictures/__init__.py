@@ -7,6 +7,7 @@ from any thread and beside a notebook's own plots.
 from toolkit.evaluation.pictures.augmentations import TurnedPair, augmentations
 from toolkit.evaluation.pictures.confusion_matrix import confusion_matrix
 from toolkit.evaluation.pictures.learning_curves import learning_curves
+from toolkit.evaluation.pictures.learning_rates import learning_rates
 from toolkit.evaluation.pictures.mistakes import mistakes, most_confident_mistakes
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "augmentations",
     "confusion_matrix",
     "learning_curves",
+    "learning_rates",
     "mistakes",
     "most_confident_mistakes",
 ]

@@ -81,6 +81,14 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         figure.savefig(path, format="png", dpi=DPI, bbox_inches=None)
 
 
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """Gives the figure as an image, uint8 [H, W, 3], of its size in inches times `DPI`."""
+    drawn = FigureCanvasAgg(figure)
+    with missing_glyphs_allowed():
+        drawn.draw()
+    return np.array(drawn.buffer_rgba())[..., :3]
+
+
 @contextmanager
 def missing_glyphs_allowed() -> Iterator[None]:
     """Lets a character that no installed font has be drawn as a box, without a warning."""

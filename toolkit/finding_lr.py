@@ -1,0 +1,117 @@
+"""A search for the learning rate, without a training."""
+
+import inspect
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit import backbones
+from toolkit.clock import Clock
+from toolkit.data.source import Source, as_source
+from toolkit.data.sources import list_source
+from toolkit.errors import NotWritableError, OptionError
+from toolkit.evaluation.pictures import learning_rates
+from toolkit.files import appearing, naming_full_disk
+from toolkit.job import finetune
+from toolkit.options import check_whole
+from toolkit.preparing import make_options, make_trainable, prepare, read_training_data
+from toolkit.progress import Reporter
+from toolkit.rate_search import search_learning_rate
+from toolkit.training.find_lr import FEWEST, STEPS, RangeTest, suggest
+
+NOT_TAKEN = (
+    "name",
+    "models_dir",
+    "learning_rate",
+    "monitor",
+    "min_delta",
+    "patience",
+    "time_budget",
+    "tensorboard",
+    "callbacks",
+    "resume",
+)
+"""Options of `finetune` that do not matter here."""
+
+
+@dataclass(frozen=True)
+class LearningRateSearch:
+    """What a search has found.
+
+    Attributes:
+        suggestion: The learning rate to give to `finetune`.
+        why: That one, in words.
+        path: Of the picture.
+        test: What was measured at each learning rate.
+    """
+
+    suggestion: float
+    why: str
+    path: Path
+    test: RangeTest
+
+
+def find_lr(
+    data: str | os.PathLike[str] | Source,
+    output: str | os.PathLike[str] = "learning-rates.png",
+    *,
+    steps: int = STEPS,
+    quiet: bool = False,
+    **options: Any,
+) -> LearningRateSearch:
+    """Finds a learning rate for `finetune`, by training some steps at ever higher ones.
+
+    It reads the images, computes features, fits the probe and prepares the training data as
+    `finetune` does, which then finds them in the cache. `finetune(learning_rate="auto")` does the
+    same and goes on. See Smith, "Cyclical Learning Rates for Training Neural Networks", 2017.
+
+    Args:
+        data: A `toolkit.Source`, or its location alone.
+        output: The PNG file to write; one that is there is replaced.
+        steps: At most so many, from 1e-7 to 10; it stops where the loss rises beyond bounds.
+        quiet: Show no progress.
+        options: Those of `finetune` that decide what is trained and on what, by their names there
+            and with the same defaults: backbone, image_size, unfreeze, batch_size, augment, seed,
+            ...
+
+    Raises:
+        ToolkitError: Something that the caller can mend, said in its message.
+
+    Example:
+        >>> found = toolkit.find_lr("./images", backbone="resnet50")
+        >>> found.suggestion, found.why
+        (0.00019, 'a tenth of 0.0019, where the loss diverges; no rate lowered it')
+    """
+    check_whole("--steps", steps, FEWEST)
+    path = Path(output).expanduser()
+    if path.suffix.lower() != ".png":
+        raise OptionError("--output", "a file whose name ends in .png", str(path))
+    given = _arguments(data, options)
+    source, entry = as_source(data), backbones.find(given["backbone"])
+    clock, reporter = Clock(), Reporter(quiet)
+    listing = list_source(source, reporter.progress)
+    options_ = make_options(given, source, entry, listing)
+    prepared = prepare(options_, listing, given["weights_mirror"], clock, reporter)
+    training = read_training_data(prepared, make_trainable(prepared), reporter)
+    test = search_learning_rate(training, prepared.table, options_, reporter, steps)
+    found = suggest(test)
+    try:
+        with naming_full_disk("the picture", path), appearing(path) as temporary:
+            relative = np.divide(test.losses, test.start_losses)
+            learning_rates(test.learning_rates, relative, test.smoothed, found.value, temporary)
+    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise NotWritableError("--output", path.parent, error) from error
+    return LearningRateSearch(found.value, found.why, path, test)
+
+
+def _arguments(data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """All of `finetune`'s arguments, as given or by default."""
+    wrong = [name for name in options if name in NOT_TAKEN]
+    if wrong:
+        raise TypeError(f"find_lr() does not take finetune's option {wrong[0]!r}")
+    bound = inspect.signature(finetune).bind(data, **options)
+    bound.apply_defaults()
+    return bound.arguments

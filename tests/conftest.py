@@ -35,6 +35,12 @@ def quietly(items, total, description):
     return items
 
 
+@pytest.fixture(autouse=True)
+def keras_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that need no Keras keep it from being imported, which here would last for ever."""
+    monkeypatch.setattr("toolkit.cli.libraries.import_tensorflow_alone", lambda: None)
+
+
 def draw_image(
     colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)
 ) -> Image.Image:

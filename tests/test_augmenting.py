@@ -68,7 +68,6 @@ def test_the_command_writes_a_picture_and_replaces_an_older_one(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "augmentations.png").write_text("older")
     arguments = ["augment", str(photos), "--image-size", "32", "--quiet", "--no-check"]
-    monkeypatch.setattr("toolkit.cli.libraries.import_tensorflow_alone", lambda: None)
 
     assert main.run([*arguments, "--images", "4", "--draws", "2"]) == 0
 

@@ -62,7 +62,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def resume(self, model: keras.Model) -> int:
         """Puts a compiled model where the folder's run was left; gives the epochs that are done."""
-        self._start = _copy(model.trainable_variables)
+        self._start = _copy(_trained(model))
         self.ended = _read_ending(self._folder / ENDED)
         if not (self._folder / STATE).exists():
             return 0
@@ -72,7 +72,7 @@ class Checkpoint(keras.callbacks.Callback):
             values, record = _load(self._folder / STATE, variables)
             history, best_epoch = record["history"], record["best_epoch"]
             if best_epoch:
-                _load(self._folder / BEST.format(best_epoch), model.trainable_variables)
+                _load(self._folder / BEST.format(best_epoch), _trained(model))
         except _DAMAGED as error:
             log.warning("The state of the unfinished training is damaged: starting anew. %s", error)
             self.go_on()
@@ -102,14 +102,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore_start(self, model: keras.Model) -> None:
         """Gives the model the weights that training started from."""
-        _assign(model.trainable_variables, self._start)
+        _assign(_trained(model), self._start)
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the best weights, those of the start where none were better."""
         values = self._start
         if self.best_epoch:
-            values, _ = _load(self._best_file(), model.trainable_variables)
-        _assign(model.trainable_variables, values)
+            values, _ = _load(self._best_file(), _trained(model))
+        _assign(_trained(model), values)
 
     def go_on(self) -> None:
         """Forgets what ended the run."""
@@ -125,7 +125,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         if self.monitor.best_epoch(self.history) == epoch + 1:
             self.best_epoch = epoch + 1
-            _save(self._best_file(), _copy(self.model.trainable_variables), {})
+            _save(self._best_file(), _copy(_trained(self.model)), {})
         record = {"history": self.history, "best_epoch": self.best_epoch}
         _save(self._folder / STATE, _copy(_state_variables(self.model)), record)
         self._delete_surpassed()
@@ -152,11 +152,18 @@ def _read_ending(path: Path) -> Ending | None:
 _DAMAGED = (*DAMAGED_ARRAYS, OSError, LookupError, NotImplementedError, zipfile.BadZipFile)
 
 
+def _trained(model: keras.Model) -> list[keras.Variable]:
+    """The weights that training changes, the statistics of a BatchNorm that is trained included."""
+    layers = [layer for layer in model.layers if layer.trainable]
+    found = [weight for layer in layers for weight in layer.non_trainable_weights]
+    return [*model.trainable_variables, *found]
+
+
 def _state_variables(model: keras.Model) -> list[keras.Variable]:
     """All that training changes: weights, the optimizer's state, random generators."""
     weights = {id(weight) for weight in model.weights}
     generators = [v for v in model.non_trainable_variables if id(v) not in weights]
-    return [*model.trainable_variables, *generators, *model.optimizer.variables]
+    return [*_trained(model), *generators, *model.optimizer.variables]
 
 
 def _copy(variables: list[keras.Variable]) -> list[np.ndarray]:

@@ -26,11 +26,13 @@ class Choice:
         chosen: "probe" or "finetuned".
         why: In words.
         metrics: Its figures on validation.
+        predicted: The fine-tuned network's classes of validation, int [N], where that is kept.
     """
 
     chosen: str
     why: str
     metrics: dict[str, Any]
+    predicted: np.ndarray | None = None
 
 
 def choose(
@@ -53,7 +55,7 @@ def choose(
         f"(loss {probe_metrics['loss']:.3f})"
     )
     if (tuned["accuracy"], -tuned["loss"]) > (probe_metrics["accuracy"], -probe_metrics["loss"]):
-        return Choice(FINETUNED, comparison, tuned)
+        return Choice(FINETUNED, comparison, tuned, probabilities.argmax(axis=1))
     checkpoint.restore_start(model)
     return Choice(PROBE, comparison, probe_metrics)
 

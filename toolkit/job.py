@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from toolkit import backbones
 from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE, make_room
-from toolkit.choosing import PROBE, choose, predict
+from toolkit.choosing import PROBE, Choice, choose, predict
 from toolkit.clock import Clock
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import CENTER
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.table import TEST
+from toolkit.data.table import TEST, VALIDATION
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.fitting import fit
 from toolkit.options import model_name
-from toolkit.preparing import make_options, make_trainable, prepare
+from toolkit.preparing import Prepared, make_options, make_trainable, prepare
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult
 from toolkit.run_record import data_digest, run_record
@@ -181,6 +181,8 @@ def finetune(
             checkpoint = fitted.checkpoint
             choice = choose(model, probed.metrics, checkpoint, table, preparation, reporter)
             reporter.say(f"Kept: {choice.chosen}: {choice.why}")
+            if log:
+                _log_confusion(log, choice, prepared)
         with clock("test"):
             test = probed.features.split(TEST)
             if choice.chosen == PROBE:
@@ -239,3 +241,13 @@ def finetune(
     if options.cache_size:
         make_room(options.cache_size)
     return FinetuneResult(bundle, clock.parts)
+
+
+def _log_confusion(log: TensorBoardLog, choice: Choice, prepared: Prepared) -> None:
+    """Logs which classes of validation are taken for which by what is kept."""
+    probed, table, predicted = prepared.probed, prepared.table, choice.predicted
+    if predicted is None:
+        features = probed.features.split(VALIDATION)
+        exact = prepared.frozen.exact(features, probed.engine, table, "Checking features")
+        predicted = probed.probe.predict(exact.values).argmax(axis=1)
+    log.confusion(table.split(VALIDATION).labels, predicted, table.classes)

@@ -48,7 +48,7 @@ def make_trained(folder, perturbation=0.0):
         test_probabilities=probabilities,
         run={
             "classes": table.classes,
-            "options": {"augment": "none", "seed": 0},
+            "options": {"augment": "none", "seed": 0, "monitor": "loss"},
             "preparation": {"height": 8, "width": 8, "max_pixels": 10**6},
         },
     )

@@ -107,7 +107,8 @@ def _draw(trained: Trained, extra: Path) -> None:
     classes, options = trained.table.classes, trained.run["options"]
     records.draw_results(trained.table.split(TEST), classes, trained.test_probabilities, extra)
     probe = trained.metrics["probe"]
-    pictures.learning_curves(trained.history, probe, extra / "learning_curves.png")
+    curves = extra / "learning_curves.png"
+    pictures.learning_curves(trained.history, probe, curves, options["monitor"])
     views = Views(options["augment"], options["seed"], records.DRAWS)
     if views.augment is not None:
         train = trained.table.split(TRAIN)

@@ -25,6 +25,10 @@ FEWEST = 10
 """Steps without which nothing can be suggested."""
 
 
+_TINY = 1e-9
+"""Instead of a loss of 0 to divide by."""
+
+
 @dataclass(frozen=True)
 class RangeTest:
     """What a range test has measured; all lists have the same length, at most `steps`.
@@ -127,7 +131,7 @@ def _loss(run: Callable[..., Any], batch: Iterable) -> float:
 
 
 def _relative(losses: list[float], start: list[float]) -> list[float]:
-    return [a / b for a, b in zip(smooth(losses), smooth(start), strict=False)]
+    return [a / max(b, _TINY) for a, b in zip(smooth(losses), smooth(start), strict=False)]
 
 
 def smooth(losses: list[float], share: float = SMOOTHING) -> list[float]:
@@ -152,7 +156,7 @@ def suggest(test: RangeTest) -> Suggestion:
 
     Where the loss has fallen, it is the usual tenth of the learning rate at which it was lowest.
     From a probe's head, a few steps hardly lower the loss of images that have not been learned
-    yet, and the lowest point is chance: there, it is a tenth of where the loss has risen to four
+    yet, and the lowest point is chance: there, it is a third of where the loss has risen to four
     times that.
     """
     rates, smoothed = test.learning_rates, test.smoothed
@@ -162,4 +166,4 @@ def suggest(test: RangeTest) -> Suggestion:
     if smoothed[lowest] < FALLEN:
         return Suggestion(rates[lowest] / 10, f"a tenth of {rates[lowest]:.2g}, at the lowest loss")
     where = "where the loss diverges" if test.diverged else "the highest that was tried"
-    return Suggestion(rates[-1] / 10, f"a tenth of {rates[-1]:.2g}, {where}; no rate lowered it")
+    return Suggestion(rates[-1] / 3, f"a third of {rates[-1]:.2g}, {where}; no rate lowered it")

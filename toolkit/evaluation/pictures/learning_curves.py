@@ -14,11 +14,14 @@ Row = Mapping[str, float]
 
 
 def learning_curves(
-    history: Sequence[Row], probe: Mapping[str, float], path: str | os.PathLike[str]
+    history: Sequence[Row],
+    probe: Mapping[str, float],
+    path: str | os.PathLike[str],
+    monitor: str = "loss",
 ) -> None:
     """Draws the loss and the accuracy of training and validation over the epochs.
 
-    The best epoch, the one with the lowest validation loss, is marked; the probe's result on
+    The best epoch by validation's loss or accuracy is marked; the probe's result on
     validation is a dashed line, which fine-tuning has to beat.
 
     Args:
@@ -26,24 +29,28 @@ def learning_curves(
             `val_accuracy`; other keys are passed over. May be empty.
         probe: The probe's `loss` and `accuracy` on validation.
         path: The PNG file to write.
+        monitor: "loss" or "accuracy": which tells the best epoch.
     """
-    canvas.save(learning_curves_figure(history, probe), path)
+    canvas.save(learning_curves_figure(history, probe, monitor), path)
 
 
-def learning_curves_figure(history: Sequence[Row], probe: Mapping[str, float]) -> Figure:
+def learning_curves_figure(
+    history: Sequence[Row], probe: Mapping[str, float], monitor: str = "loss"
+) -> Figure:
     """Gives the figure that `learning_curves` saves."""
     figure = canvas.new_figure(10, 4.6)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08, wspace=0.05)
-    best = best_row(history)
+    best = best_row(history, monitor)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _panel(axes, name, history, float(probe[name]), best)
     return figure
 
 
-def best_row(history: Sequence[Row]) -> Row | None:
-    """Gives the row with the lowest validation loss, None where no loss is a number."""
+def best_row(history: Sequence[Row], monitor: str = "loss") -> Row | None:
+    """Gives the first row with the best figure of validation, None where no loss is a number."""
     finite = [row for row in history if math.isfinite(row["val_loss"])]
-    return min(finite, key=lambda row: row["val_loss"], default=None)
+    sign = 1 if monitor == "loss" else -1
+    return min(finite, key=lambda row: sign * row[f"val_{monitor}"], default=None)
 
 
 def _panel(axes: Axes, name: str, history: Sequence[Row], probe: float, best: Row | None) -> None:

@@ -11,7 +11,6 @@ from toolkit.evaluation.pictures import canvas
 def learning_rates(
     rates: Sequence[float],
     relative: Sequence[float],
-    smoothed: Sequence[float],
     suggestion: float,
     path: str | os.PathLike[str],
 ) -> None:
@@ -19,31 +18,30 @@ def learning_rates(
 
     Args:
         rates: The learning rate of each step, rising.
-        relative: The loss of each step's batch, by that of the same batch at the start.
-        smoothed: Their running mean.
+        relative: The running mean of the loss, by what it was at the start.
         suggestion: The learning rate to mark.
         path: The PNG file to write.
     """
-    canvas.save(learning_rates_figure(rates, relative, smoothed, suggestion), path)
+    canvas.save(learning_rates_figure(rates, relative, suggestion), path)
 
 
 def learning_rates_figure(
-    rates: Sequence[float], relative: Sequence[float], smoothed: Sequence[float], suggestion: float
+    rates: Sequence[float], relative: Sequence[float], suggestion: float
 ) -> Figure:
     """Gives the figure that `learning_rates` saves."""
     figure = canvas.new_figure(7, 4.6)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     axes = figure.subplots()
-    axes.plot(rates, relative, ".", ms=4, color=canvas.BLUE, alpha=0.4, label="each step")
-    axes.plot(rates, smoothed, lw=1.8, color=canvas.VERMILLION, label="running mean")
+    axes.plot(rates, relative, lw=1.8, color=canvas.VERMILLION, label="running mean")
+    axes.axhline(1, ls=":", lw=1, color=canvas.GREY, label="the untrained network's")
     label = f"suggested: {suggestion:.2g}"
     axes.axvline(suggestion, ls="--", lw=1.5, color=canvas.INK, label=label)
     axes.set_xscale("log")
-    axes.set_ylim(0, 1.1 * max(smoothed))
+    axes.set_ylim(bottom=0)
     title = "Loss at rising learning rates"
     axes.set_title(title, loc="left", size=11, weight="bold", color=canvas.INK)
     axes.set_xlabel("learning rate", size=9, color=canvas.INK)
-    axes.set_ylabel("loss of a batch, by its loss at the start", size=9, color=canvas.INK)
+    axes.set_ylabel("training loss, by that at the start", size=9, color=canvas.INK)
     axes.grid(color=canvas.PALE)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

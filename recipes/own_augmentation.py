@@ -33,6 +33,7 @@ def handwriting() -> albumentations.Compose:
 def own_augmentation(
     data: str,
     *,
+    image_size: int = 96,
     backbone: str = "efficientnet-lite0",
     models_dir: str = "models",
     seed: int = 0,
@@ -40,7 +41,14 @@ def own_augmentation(
     """Draws what the pipeline makes of some images, then trains with it."""
     drawn = toolkit.augment(data, f"{models_dir}/handwriting.png", policy=handwriting(), seed=seed)
     print(*drawn.warnings, f"Look at {drawn.path}", sep="\n")
-    return toolkit.finetune(data, backbone, models_dir=models_dir, seed=seed, augment=handwriting())
+    return toolkit.finetune(
+        data,
+        backbone,
+        models_dir=models_dir,
+        image_size=image_size,
+        seed=seed,
+        augment=handwriting(),
+    )
 
 
 if __name__ == "__main__":

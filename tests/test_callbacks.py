@@ -38,25 +38,30 @@ def trained(monkeypatch):
 
 
 def test_a_learning_rate_that_spoils_the_loss_leaves_the_probe(trained, images, tmp_path):
-    found = trained(images, tmp_path, learning_rate=1e6, monitor="accuracy", min_delta=0.01)
+    asked = {"learning_rate": 1e6, "monitor": "accuracy", "min_delta": 0.01}
+    found = trained(images, tmp_path, **asked, batch_size=2)
     assert found.run["ended"]["by"] == BAD_LOSS
     assert found.metrics["chosen"] == "probe"
     assert found.metrics["why"].startswith("no epoch of fine-tuning")
     assert found.metrics["validation"] == found.metrics["probe"]
     assert all(np.isfinite(weight).all() for weight in found.model.get_weights())
     assert np.isfinite(found.test_probabilities).all()
-    options = {name: found.run["options"][name] for name in ("monitor", "min_delta")}
-    assert options == {"monitor": "accuracy", "min_delta": 0.01}
+    assert {name: found.run["options"][name] for name in asked} == asked
 
 
-def test_a_budget_that_is_too_short_leaves_the_probe_and_says_so(trained, images, tmp_path):
-    found = trained(images, tmp_path, time_budget="1s", epochs=3)
+def test_a_budget_that_is_too_short_leaves_the_probe_and_says_so(trained, images, tmp_path, capsys):
+    found = trained(images, tmp_path, time_budget="1s", epochs=3, batch_size=1000, quiet=False)
     assert found.run["ended"]["by"] == BUDGET
     assert found.run["options"]["time_budget"] == 1
     assert found.metrics["why"] == (
         "no epoch of fine-tuning was finished: the time budget of 1s ended training before it began"
     )
     assert found.history == [] and found.metrics["chosen"] == "probe"
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Training ended early: the time budget of 1s ended training before it began" in said
+    count = found.run["data"]["images"]["train"]
+    told = f"--batch-size 1000 is more than the {count} training images: each epoch is one step."
+    assert told in said
 
 
 class Faulty(keras.callbacks.Callback):
@@ -153,13 +158,6 @@ def test_a_log_that_cannot_be_written(images, tmp_path):
     with pytest.raises(NotWritableError, match="--tensorboard must be a folder that can be writ"):
         toolkit.finetune(images, models_dir=tmp_path, tensorboard=tmp_path / "log", **SMALLER)
     assert not (tmp_path / "colours").exists()
-
-
-def test_a_batch_larger_than_the_training_split_is_told(images, tmp_path, trained, capsys):
-    found = trained(images, tmp_path, batch_size=1000, epochs=1, views=0, quiet=False)
-    assert len(found.history) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "--batch-size 1000 is more than the 40 training images: each epoch is one step" in said
 
 
 def test_what_may_differ_is_not_compared_by_resume():

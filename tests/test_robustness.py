@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import toolkit
+import toolkit.job  # So that a test can replace a part of it.
 from tests.conftest import ROOT, SMALL, write_images
 from toolkit.errors import DiskFullError, ResumeError
 from toolkit.serving.bundle import find_bundle, versions
@@ -125,6 +126,28 @@ def test_a_killed_run_starts_clean_or_goes_on_to_the_same_end(finished, images, 
     assert resumed.metrics == finished.metrics
     for name in ("splits.csv", "predictions.csv", "history.csv"):
         assert read(resumed, name) == read(finished, name), "as if nothing had happened"
+
+
+def test_killed_in_an_epoch_it_goes_on_to_the_same_end(images, tmp_path, monkeypatch):
+    options = {"monitor": "accuracy", "min_delta": 0.01, "time_budget": "5h"}
+    saved = []
+    monkeypatch.setattr(sys.modules["toolkit.job"], "save_bundle", lambda *a: saved.append(a[0]))
+    more = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    arguments = command_line(images, tmp_path / "models", "--engine=keras", *more)
+    place = "toolkit.training.loss_guard:LossGuard.on_train_batch_end"
+    run_and_kill(place, 5, os.environ["TOOLKIT_CACHE"], arguments)  # An epoch is three.
+    assert len(left_runs(tmp_path / "models" / "colours")) == 1
+
+    asked = SMALL | options | {"engine": "keras"}
+    for folder, resume in (("models", True), ("others", False)):
+        toolkit.finetune(images, models_dir=tmp_path / folder, resume=resume, **asked)
+    resumed, whole = saved
+    assert resumed.history == whole.history and resumed.metrics == whole.metrics
+    assert resumed.run["best_epoch"] == whole.run["best_epoch"]
+    assert whole.run["ended"] is None and len(whole.history) == SMALL["epochs"]
+    for one, two in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(resumed.test_probabilities, whole.test_probabilities)
 
 
 def test_ctrl_c_is_prompt_and_can_be_resumed(images, tmp_path, cache):

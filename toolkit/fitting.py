@@ -84,7 +84,7 @@ def fit(
             f"--batch-size {options.batch_size} is more than the {images[0]} training images: "
             "each epoch is one step."
         )
-    progress = TrainingProgress(steps, options.epochs)
+    progress = TrainingProgress(steps, options.epochs, lambda: checkpoint.ended is None)
     users = UsersCallbacks(callbacks, checkpoint)
     watching: list[keras.callbacks.Callback] = [] if reporter.quiet else [progress]
     if budget:

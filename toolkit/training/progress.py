@@ -1,15 +1,26 @@
 """Training's progress, with the time left."""
 
+from collections.abc import Callable
+
 import keras
 
 from toolkit.progress import bar
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """A progress bar over all epochs on standard error, with the last validation's figures."""
+    """A progress bar over all epochs on standard error, with the last validation's figures.
 
-    def __init__(self, steps_per_epoch: int, epochs: int) -> None:
+    Args:
+        steps_per_epoch: Batches in an epoch.
+        epochs: Of the whole run.
+        counts: Tells at its end whether an epoch counts; of one that does not, nothing is shown.
+    """
+
+    def __init__(
+        self, steps_per_epoch: int, epochs: int, counts: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__()
+        self._counts = counts
         self._steps_per_epoch = steps_per_epoch
         self._epochs = epochs
         self._bar = bar()
@@ -31,6 +42,8 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the validation's figures."""
+        if not self._counts():
+            return
         logs = logs or {}
         note = f"epoch {epoch + 1}/{self._epochs}: validation {logs['val_accuracy']:.1%}"
         self._bar.update(self._task, note=note)

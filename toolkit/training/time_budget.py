@@ -90,10 +90,10 @@ class EndInTime(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Ends training where the next batch, or the epoch, would take too long."""
         now = self._budget.elapsed()
-        if batch == 0:
-            self._first_ended = now  # The first batch compiles.
+        if batch == 0:  # It compiles, and tells nothing of the others.
+            self._first_ended = self._batch_ended = now
         step, self._batch_ended = now - self._batch_ended, now
-        mean = (now - self._first_ended) / batch if batch else step
+        mean = (now - self._first_ended) / max(batch, 1)
         left = self._budget.left - self._validation_seconds(mean)
         to_do = self._steps - batch - 1
         hopeless = batch >= MEASURED_STEPS and to_do * mean > HOPEFUL * left

@@ -11,7 +11,7 @@ from tests.conftest import SMALL
 def test_a_run_with_mixed_images_and_balanced_classes(images, tmp_path):
     # Hardly a step is taken, so that validation still measures the probe.
     options = SMALL | {"epochs": 1, "unfreeze": 1, "learning_rate": 1e-9}
-    asked = {"mix": "mixup+cutmix", "class_weights": "balanced"}
+    asked = {"mix": "mixup+cutmix", "imbalance": "class-weights"}
     result = toolkit.finetune(images, models_dir=tmp_path, **options, **asked)
 
     run, metrics = result.run, result.metrics

@@ -289,7 +289,7 @@ def test_with_mixing_training_reads_the_images_and_validation_is_never_mixed(tab
 @pytest.mark.parametrize("views", [None, 0])
 def test_weights_follow_the_labels_and_validation_has_none(table, views):
     _, plain = source_of(table, views=views)
-    _, source = source_of(table, views=views, class_weights="balanced")
+    _, source = source_of(table, views=views, imbalance="class-weights")
     counts = np.bincount(table.split(TRAIN).labels)
     assert len(set(counts)) > 1, "so that weights differ"
     batches = zip(source.training(range(2)), plain.training(range(2)), strict=True)
@@ -303,7 +303,7 @@ def test_weights_follow_the_labels_and_validation_has_none(table, views):
 
 
 def test_a_mixed_images_weight_is_the_mixture_of_its_classes_weights(table):
-    _, source = source_of(table, mix="mixup", class_weights="balanced")
+    _, source = source_of(table, mix="mixup", imbalance="class-weights")
     counts = np.bincount(table.split(TRAIN).labels)
     for _, targets, weights in source.training(range(1)):
         expected = targets.numpy() @ (counts.sum() / (3 * counts))

@@ -38,7 +38,11 @@ from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.imbalance import choose_imbalance
+from toolkit.training.losses import CROSS_ENTROPY
+from toolkit.training.optimizer_entries import ADAMW, find_optimizer
 from toolkit.training.progress import TrainingProgress
+from toolkit.training.schedules import COSINE
 from toolkit.tuning import TrainingData, make_training_data
 
 if TYPE_CHECKING:
@@ -63,13 +67,20 @@ def finetune(
     unfreeze: int | None = None,
     epochs: int = 6,
     batch_size: int = 32,
-    learning_rate: float = 3e-4,
+    learning_rate: float | None = None,
     patience: int = 5,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
+    optimizer: str = ADAMW,
+    schedule: str = COSINE,
+    warmup: float | None = None,
+    clip_norm: float = 1.0,
+    ema: float = 0.0,
+    loss: str = CROSS_ENTROPY,
+    label_smoothing: float = 0.0,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
     mix: str = "none",
-    class_weights: str = "none",
+    imbalance: str = "none",
     views: int | None = None,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
@@ -105,19 +116,36 @@ def finetune(
             half of its layers. 0: the head alone.
         epochs: At most so many passes over the training split; 0: the probe alone.
         batch_size: Images in a training step.
-        learning_rate: The highest, after the warm-up and before the cosine decay.
+        learning_rate: The highest, at the end of the warm-up; by default the optimizer's: 3e-4 for
+            "adamw", "adam", "nadam" and "rmsprop", 3e-5 for "lion", 3e-3 for "lamb" and
+            "adafactor", 1e-2 for "sgd".
         patience: Epochs without a lower validation loss before training stops.
         dropout: Share of the features that is dropped in training.
-        weight_decay: AdamW's.
+        weight_decay: Decoupled: times the learning rate, in each step, whatever the optimizer.
+            Biases and one-dimensional scales are spared.
+        optimizer: "adamw", "adam" (which is AdamW, as weight decay is decoupled), "nadam",
+            "rmsprop", "lion", "lamb", "adafactor", or "sgd" with Nesterov momentum 0.9.
+        schedule: How the learning rate goes after its warm-up: "constant", "step", "exponential",
+            "polynomial", "cosine", "cosine-restarts", "one-cycle", or "plateau": a fifth after
+            each two epochs without a lower validation loss. `toolkit schedule` draws them.
+        warmup: Share of the run over which the learning rate rises; by default 0.1, for "one-cycle"
+            0.45.
+        clip_norm: A step's gradients, all together, are shortened to this norm; 0: never.
+        ema: Momentum, such as 0.99, of a moving average of the weights, which is then what is
+            validated, kept and saved. 0: none.
+        loss: "cross-entropy" or "focal" (gamma 2). Validation always measures cross-entropy.
+        label_smoothing: Share of each training label that is spread evenly over all classes.
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
             also with "-no-flip"; "auto": light, without flips for the sample digits; or a pipeline
             of albumentations, or the JSON or YAML file that `albumentations.save` wrote.
         mix: How the images of a batch are mixed in pairs after that, with their labels: "none",
             "mixup", "cutmix", or "mixup+cutmix", where each batch draws one of the two. Training
             then reads the images.
-        class_weights: "none": every training image counts the same; "balanced": every class
-            does, in the probe and in fine-tuning. Of all figures, only the training loss in
-            `history.csv` is weighted.
+        imbalance: What is done where classes have different numbers of training images. "none";
+            "class-weights": every class counts the same, in the probe and in fine-tuning;
+            "resample": each epoch of fine-tuning draws every class equally often, and the probe
+            weights them; "auto": what fits the numbers, and says what. Of all figures, only the
+            training's in `history.csv` are weighted.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
@@ -160,13 +188,22 @@ def finetune(
         unfreeze=entry.unfreeze if unfreeze is None else unfreeze,
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=learning_rate,
+        learning_rate=(
+            find_optimizer(optimizer).learning_rate if learning_rate is None else learning_rate
+        ),
         patience=patience,
         dropout=dropout,
         weight_decay=weight_decay,
+        optimizer=optimizer,
+        schedule=schedule,
+        warmup=warmup,
+        clip_norm=clip_norm,
+        ema=ema,
+        loss=loss,
+        label_smoothing=label_smoothing,
         augment=choose_policy(augment, listing.flips),
         mix=mix,
-        class_weights=class_weights,
+        imbalance=imbalance,
         views=views,
         engine=engine,
         cache_size=parse_size("--cache-size", cache_size),
@@ -211,6 +248,9 @@ def finetune(
             frozen = FrozenNetwork(network.model, preparation, options, reporter)
             first_engine = frozen.engine(options.engine, table)
             features = compute_split_features(frozen, table, first_engine)
+        balanced, why = choose_imbalance(imbalance, features.split(TRAIN).table.labels)
+        if why:
+            reporter.say(f"--imbalance auto takes {balanced}: {why}.")
         with clock("probe"):
             probed = fit_on_features(frozen, features, first_engine)
             features, probe, probe_metrics = probed.features, probed.probe, probed.metrics
@@ -272,6 +312,7 @@ def finetune(
                     },
                     "views": training.views,
                     "trained_on_images": training.why,
+                    "imbalance": balanced,
                     "timings": clock.parts,
                 },
             )
@@ -310,6 +351,13 @@ def _fine_tune(
             epochs=options.epochs,
             learning_rate=options.learning_rate,
             weight_decay=options.weight_decay,
+            optimizer=options.optimizer,
+            schedule=options.schedule,
+            warmup=options.warmup,
+            clip_norm=options.clip_norm,
+            ema=options.ema,
+            loss=options.loss,
+            label_smoothing=options.label_smoothing,
             checkpoint=checkpoint,
             callbacks=[] if reporter.quiet else [progress],
         )

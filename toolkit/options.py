@@ -10,7 +10,10 @@ from toolkit.data.mix import check_mix
 from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError
-from toolkit.training.class_weights import check_class_weights
+from toolkit.training import schedules
+from toolkit.training.imbalance import check_imbalance
+from toolkit.training.losses import check_loss
+from toolkit.training.optimizer_entries import find_optimizer
 
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
@@ -37,9 +40,16 @@ class FinetuneOptions:
     patience: int
     dropout: float
     weight_decay: float
+    optimizer: str
+    schedule: str
+    warmup: float | None
+    clip_norm: float
+    ema: float
+    loss: str
+    label_smoothing: float
     augment: str
     mix: str
-    class_weights: str
+    imbalance: str
     views: int | None
     engine: str
     cache_size: int
@@ -55,11 +65,30 @@ class FinetuneOptions:
         if self.views is not None:
             check_whole("--views", self.views, 0)
         check_mix(self.mix, self.views)
-        check_class_weights(self.class_weights)
+        check_imbalance(self.imbalance)
+        self._check_optimization()
         _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
+
+    def _check_optimization(self) -> None:
+        find_optimizer(self.optimizer)
+        schedules.get(self.schedule)
+        check_loss(self.loss)
+        if self.warmup is not None:
+            _check("--warmup", "from 0 to 1", self.warmup, 0, 1)
+        _check("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
+        _check("--ema", "from 0 up to, not including, 1", self.ema, 0, 1 - 1e-9)
+        _check(
+            "--label-smoothing", "from 0 up to, not including, 1", self.label_smoothing, 0, 1 - 1e-9
+        )
+        if self.schedule == schedules.PLATEAU and self.patience <= schedules.PLATEAU_PATIENCE:
+            waits = schedules.PLATEAU_PATIENCE
+            rule = (
+                f"above {waits} with --schedule plateau, which lowers the rate after {waits} epochs"
+            )
+            raise OptionError("--patience", rule, self.patience)
 
 
 def check_unfreeze(unfreeze: int, stages: list[str]) -> None:

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 
 from toolkit.files import DAMAGED_ARRAYS, appearing
+from toolkit.training.averaging import kept_variables
+from toolkit.training.variables import assign, copy
 
 log = logging.getLogger("toolkit")
 
@@ -21,9 +23,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Early stopping on validation loss that survives the process.
 
     After each epoch it writes to `folder` the trained weights, the optimizer's and the random
-    generators' state, the history, and the best weights so far: each file appears whole or not at
-    all. A new `Checkpoint` on the same folder goes on from there (`resume`); where those files
-    are damaged, it says so and starts anew.
+    generators' state, the history, and the best weights so far (their moving averages, where the
+    optimizer keeps such): each file appears whole or not at all. A new `Checkpoint` on the same
+    folder goes on from there (`resume`); where those files are damaged, it says so and starts anew.
 
     Args:
         folder: Where the files go.
@@ -46,7 +48,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def resume(self, model: keras.Model) -> int:
         """Puts a compiled model where the folder's run was left; gives the epochs that are done."""
-        self._start = _copy(model.trainable_variables)
+        self._start = copy(model.trainable_variables)
         if not (self._folder / STATE).exists():
             return 0
         model.optimizer.build(model.trainable_variables)
@@ -60,7 +62,7 @@ class Checkpoint(keras.callbacks.Callback):
         except _DAMAGED as error:
             log.warning("The state of the unfinished training is damaged: starting anew. %s", error)
             return 0
-        _assign(variables, values)
+        assign(variables, values)
         self.history, self.best_epoch = history, best_epoch
         return len(history)
 
@@ -71,14 +73,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore_start(self, model: keras.Model) -> None:
         """Gives the model the weights that training started from."""
-        _assign(model.trainable_variables, self._start)
+        assign(model.trainable_variables, self._start)
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the best weights, those of the start where none were better."""
         values = self._start
         if self.best_epoch:
             values, _ = _load(self._best_file(), model.trainable_variables)
-        _assign(model.trainable_variables, values)
+        assign(model.trainable_variables, values)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Writes what a resumed run needs, the best weights first."""
@@ -87,9 +89,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         if row["val_loss"] < self._best_loss:
             self._best_loss, self.best_epoch = row["val_loss"], epoch + 1
-            _save(self._best_file(), _copy(self.model.trainable_variables), {})
+            _save(self._best_file(), copy(kept_variables(self.model)), {})
         record = {"history": self.history, "best_epoch": self.best_epoch}
-        _save(self._folder / STATE, _copy(_state_variables(self.model)), record)
+        _save(self._folder / STATE, copy(_state_variables(self.model)), record)
         self._delete_surpassed()
         if self.out_of_patience:
             self.model.stop_training = True
@@ -112,15 +114,6 @@ def _state_variables(model: keras.Model) -> list[keras.Variable]:
     weights = {id(weight) for weight in model.weights}
     generators = [v for v in model.non_trainable_variables if id(v) not in weights]
     return [*model.trainable_variables, *generators, *model.optimizer.variables]
-
-
-def _copy(variables: list[keras.Variable]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _save(path: Path, values: list[np.ndarray], record: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ ORDER = [
     ["probing"],
     ["class_changes", "tuning"],
     ["checks"],
-    ["auditing", "augmenting", "job", "splitting"],
+    ["auditing", "augmenting", "job", "scheduling", "splitting"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

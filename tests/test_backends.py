@@ -11,7 +11,7 @@ import pytest
 
 import toolkit
 from tests.conftest import ROOT, SMALL, run_toolkit
-from tests.training.test_fine_tuning import mixed_and_weighted
+from tests.training import test_fine_tuning
 
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
@@ -53,17 +53,21 @@ def test_the_whole_command_with_jax(images, tmp_path):
 
 
 @needs_jax
-def test_mixed_and_weighted_images_train_the_same_network_with_jax(tmp_path):
+@pytest.mark.parametrize("training", ["mixed_and_weighted", "averaged_and_resumed"])
+def test_the_same_network_is_trained_with_jax(tmp_path, training):
     code = (
-        "import json, pathlib, sys; from tests.training.test_fine_tuning import mixed_and_weighted;"
-        "print(json.dumps(mixed_and_weighted(pathlib.Path(sys.argv[1]))))"
+        "import json, pathlib, sys; from tests.training import test_fine_tuning;"
+        f"print(json.dumps(test_fine_tuning.{training}(pathlib.Path(sys.argv[1]))))"
     )
     command = [sys.executable, "-c", code, tmp_path / "jax"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
-    expected = mixed_and_weighted(tmp_path / "tensorflow")
-    for one, two in zip(json.loads(done.stdout), expected, strict=True):
+    found = json.loads(done.stdout)
+    if training == "averaged_and_resumed":
+        assert found[:6] == found[6:], "an interrupted run goes on as if nothing had been"
+    expected = getattr(test_fine_tuning, training)(tmp_path / "tensorflow")
+    for one, two in zip(found, expected, strict=True):
         assert one.keys() == two.keys()
         assert one == pytest.approx(two, abs=1e-4)

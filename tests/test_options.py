@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import ROOT
 from toolkit.data.source import Source
-from toolkit.errors import OptionError
+from toolkit.errors import OptionError, UnknownNameError
 from toolkit.options import FinetuneOptions, check_unfreeze, model_name
 
 GOOD = FinetuneOptions(
@@ -64,6 +64,11 @@ GOOD = FinetuneOptions(
         ("dropout", -0.1, "--dropout must be from 0 up to, not including, 1. Received: -0.1"),
         ("weight_decay", -0.1, "--weight-decay must be from 0 to 1. Received: -0.1"),
         ("weight_decay", float("inf"), "--weight-decay must be from 0 to 1. Received: inf"),
+        ("warmup", 1.5, "--warmup must be from 0 to 1. Received: 1.5"),
+        ("clip_norm", -1.0, "--clip-norm must be 0 or more. Received: -1.0"),
+        ("ema", 1.0, "--ema must be from 0 up to, not including, 1. Received: 1.0"),
+        ("label_smoothing", 1.0, "--label-smoothing must be from 0 up to, not including, 1."),
+        ("loss", "hinge", "--loss must be one of cross-entropy, focal. Received: 'hinge'"),
         ("views", -1, "--views must be a whole number from 0 to 2,147,483,647. Received: -1"),
         ("views", 1.5, "--views must be a whole number from 0 to 2,147,483,647. Received: 1.5"),
         (
@@ -126,6 +131,22 @@ def test_cached_views_are_refused_where_images_are_mixed():
         "--views must be 0 or left out with --mix cutmix, which mixes other images in each epoch. "
         "Received: 2"
     )
+
+
+def test_a_plateau_needs_patience():
+    assert dataclasses.replace(GOOD, schedule="plateau", patience=3).patience == 3
+    with pytest.raises(OptionError) as error:
+        dataclasses.replace(GOOD, schedule="plateau", patience=2)
+    assert str(error.value) == (
+        "--patience must be above 2 with --schedule plateau, which lowers the rate after 2 epochs. "
+        "Received: 2"
+    )
+
+
+@pytest.mark.parametrize("option", ["optimizer", "schedule"])
+def test_an_unknown_name_is_refused(option):
+    with pytest.raises(UnknownNameError, match=f"There is no {option} 'fast'"):
+        dataclasses.replace(GOOD, **{option: "fast"})
 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, 3])

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from toolkit.augmenting import AugmentResult, augment
     from toolkit.data.source import Source
     from toolkit.job import finetune
+    from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
     from toolkit.splitting import SplitResult, split
@@ -25,6 +26,7 @@ __all__ = [
     "augment",
     "backbones",
     "cache",
+    "draw_schedule",
     "evaluate",
     "finetune",
     "load",
@@ -42,6 +44,7 @@ _MODULES = {
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
+    "draw_schedule": "toolkit.scheduling",
     "evaluate": "toolkit.serving.evaluate",
     "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",

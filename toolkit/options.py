@@ -67,7 +67,7 @@ class FinetuneOptions:
         check_mix(self.mix, self.views)
         check_imbalance(self.imbalance)
         self._check_optimization()
-        _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
+        check_learning_rate(self.learning_rate)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
@@ -76,8 +76,7 @@ class FinetuneOptions:
         find_optimizer(self.optimizer)
         schedules.get(self.schedule)
         check_loss(self.loss)
-        if self.warmup is not None:
-            _check("--warmup", "from 0 to 1", self.warmup, 0, 1)
+        check_warmup(self.warmup)
         _check("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
         _check("--ema", "from 0 up to, not including, 1", self.ema, 0, 1 - 1e-9)
         _check(
@@ -103,6 +102,17 @@ def check_whole(name: str, value: int, low: int) -> None:
     """Refuses what is no whole number, or too small or large."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST_NUMBER:
         raise OptionError(name, f"a whole number from {low} to {LARGEST_NUMBER:,}", value)
+
+
+def check_learning_rate(value: float) -> None:
+    """Refuses what no training goes well with."""
+    _check("--learning-rate", "above 0 and at most 1", value, 1e-12, 1)
+
+
+def check_warmup(value: float | None) -> None:
+    """Refuses what is no share of a run; None is the schedule's own."""
+    if value is not None:
+        _check("--warmup", "from 0 to 1", value, 0, 1)
 
 
 def _check(name: str, rule: str, value: float, low: float, high: float) -> None:

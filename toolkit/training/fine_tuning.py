@@ -105,7 +105,7 @@ def _model_to_train(model: keras.Model, loss: str, label_smoothing: float) -> ke
     """The same model, made to minimize that loss, and to measure the one it is compiled with."""
     if loss == CROSS_ENTROPY and not label_smoothing:
         return model
-    trained = _Trained(model.inputs, model.outputs)
+    trained = _Trained(model.inputs, model.outputs, name=model.name)
     trained.minimized = make_loss(loss, label_smoothing)
     return trained
 

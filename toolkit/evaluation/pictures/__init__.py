@@ -8,6 +8,7 @@ from toolkit.evaluation.pictures.augmentations import TurnedPair, augmentations
 from toolkit.evaluation.pictures.confusion_matrix import confusion_matrix
 from toolkit.evaluation.pictures.learning_curves import learning_curves
 from toolkit.evaluation.pictures.mistakes import mistakes, most_confident_mistakes
+from toolkit.evaluation.pictures.schedules import schedules
 
 __all__ = [
     "TurnedPair",
@@ -16,4 +17,5 @@ __all__ = [
     "learning_curves",
     "mistakes",
     "most_confident_mistakes",
+    "schedules",
 ]

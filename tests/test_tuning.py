@@ -310,6 +310,32 @@ def test_a_mixed_images_weight_is_the_mixture_of_its_classes_weights(table):
         np.testing.assert_allclose(weights, expected, rtol=1e-5)
 
 
+def test_resampled_classes_come_equally_often_from_the_cache_as_from_images(table):
+    train = table.split(TRAIN)
+    assert len(set(np.bincount(train.labels))) > 1, "so that resampling changes something"
+    steps, labels = steps_per_epoch(len(train), 8), {}
+    for views in (None, 0):
+        _, source = source_of(table, views=views, imbalance="resample")
+        batches = [np.asarray(each) for _, each in source.training(range(3))]
+        tail = [np.asarray(each) for _, each in source.training(range(1, 3))]
+        labels[views] = [np.concatenate(batches[k * steps : (k + 1) * steps]) for k in range(3)]
+        np.testing.assert_array_equal(np.concatenate(batches[steps:]), np.concatenate(tail))
+    for cached, read in zip(labels[None], labels[0], strict=True):
+        np.testing.assert_array_equal(cached, read)
+        counts = np.bincount(cached)
+        assert len(cached) == len(train) and counts.max() - counts.min() <= 1
+
+
+def test_a_resampled_row_comes_with_its_own_label(table):
+    train = table.split(TRAIN)
+    _, source = source_of(table, views=0, imbalance="resample", augment="none")
+    [(images, labels)] = labelled_batches(train, PREPARATION, 1000)
+    known = {image.tobytes(): label for image, label in zip(images.numpy(), labels, strict=True)}
+    for values, same in source.training(range(1)):
+        for image, label in zip(values.numpy(), same, strict=True):
+            assert known[image.tobytes()] == label
+
+
 @pytest.mark.parametrize("options", [{"views": 0}, {"epochs": 0}, {"epochs": 0, "views": 3}])
 def test_no_message_where_nothing_else_is_asked_for(table, said, options):
     _, source = source_of(table, **options)

@@ -26,3 +26,11 @@ def test_options_are_named_after_the_parameters(command):
     for option in command.params:
         if isinstance(option, click.Option) and option.name != "as_json":
             assert option.opts == ["--" + option.name.replace("_", "-")]
+
+
+@pytest.mark.parametrize(
+    ("given", "momentum"), [([], 0.0), (["--ema"], 0.99), (["--ema", "0.5"], 0.5)]
+)
+def test_an_average_has_a_momentum_without_naming_one(given, momentum):
+    parsed = finetune.make_context("finetune", ["--data", "x", *given, "--quiet"]).params
+    assert (parsed["ema"], parsed["quiet"]) == (momentum, True)

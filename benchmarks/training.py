@@ -26,13 +26,7 @@ def make_classifier(
 
 def compile_model(model: keras.Model, options: FinetuneOptions, steps: int) -> None:
     """Compiles a model that gives logits, as fine-tuning does."""
-    fine_tuning.compile_model(
-        model,
-        one_hot=False,
-        learning_rate=float(options.learning_rate),
-        weight_decay=options.weight_decay,
-        steps=steps,
-    )
+    fine_tuning.compile_model(model, options.optimization(float(options.learning_rate)), steps)
 
 
 def fit(model: keras.Model, batches: Iterable, steps: int) -> None:

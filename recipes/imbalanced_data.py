@@ -7,7 +7,7 @@ without weights 0.880, 0.872 and 0.822.
     python -m recipes.imbalanced_data --data sample:digits --thin 20
 
 Accuracy hides the small classes: the large ones make it. Macro-F1 is the mean over classes,
-whatever their size. With `class_weights="balanced"` an image of a small class counts more in the
+whatever their size. With `imbalance="auto"` an image of a small class counts more in the
 probe and in fine-tuning; nothing is repeated or thrown away.
 """
 
@@ -24,13 +24,13 @@ TRAIN = "train"
 def imbalanced_data(
     data: str,
     *,
-    class_weights: str = "balanced",
+    imbalance: str = "auto",
     thin: int = 1,
     backbone: str = "efficientnet-lite0",
     models_dir: str = "models",
     seed: int = 0,
 ) -> FinetuneResult:
-    """Trains with classes that count the same; `--class-weights none` for comparison."""
+    """Trains with classes that count the same; `--imbalance none` for comparison."""
     source = thinned(data, Path(models_dir), thin, seed) if thin > 1 else toolkit.Source(data)
     result = toolkit.finetune(
         source,
@@ -38,7 +38,7 @@ def imbalanced_data(
         models_dir=models_dir,
         name="imbalanced",
         seed=seed,
-        class_weights=class_weights,
+        imbalance=imbalance,
     )
     print(f"Macro-F1 on the test images: {result.metrics['test']['macro_f1']:.3f}")
     return result

@@ -25,7 +25,7 @@ ORDER = [
     ["probing"],
     ["class_changes", "tuning"],
     ["checks", "choosing", "preparing", "rate_search"],
-    ["auditing", "augmenting", "fitting", "splitting"],
+    ["auditing", "augmenting", "fitting", "scheduling", "splitting"],
     ["job"],
     ["finding_lr"],
     ["cli"],

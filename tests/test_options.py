@@ -31,9 +31,16 @@ GOOD = FinetuneOptions(
     tensorboard=None,
     dropout=0.2,
     weight_decay=1e-3,
+    optimizer="adamw",
+    schedule="cosine",
+    warmup=None,
+    clip_norm=1.0,
+    ema=0.0,
+    loss="cross-entropy",
+    label_smoothing=0.0,
     augment="light",
     mix="none",
-    class_weights="none",
+    imbalance="none",
     views=None,
     engine="auto",
     cache_size=20 * 10**9,
@@ -74,6 +81,11 @@ GOOD = FinetuneOptions(
         ("stage_factor", 1.5, "--stage-factor must be above 0 and at most 1. Received: 1.5"),
         ("weight_decay", -0.1, "--weight-decay must be from 0 to 1. Received: -0.1"),
         ("weight_decay", float("inf"), "--weight-decay must be from 0 to 1. Received: inf"),
+        ("warmup", 1.5, "--warmup must be from 0 to 1. Received: 1.5"),
+        ("clip_norm", -1.0, "--clip-norm must be 0 or more. Received: -1.0"),
+        ("ema", 1.0, "--ema must be from 0 up to, not including, 1. Received: 1.0"),
+        ("label_smoothing", 1.0, "--label-smoothing must be from 0 up to, not including, 1."),
+        ("loss", "hinge", "--loss must be one of cross-entropy, focal. Received: 'hinge'"),
         ("views", -1, "--views must be a whole number from 0 to 2,147,483,647. Received: -1"),
         ("views", 1.5, "--views must be a whole number from 0 to 2,147,483,647. Received: 1.5"),
         (
@@ -82,9 +94,9 @@ GOOD = FinetuneOptions(
             "--mix must be one of none, mixup, cutmix, mixup+cutmix. Received: 'blend'",
         ),
         (
-            "class_weights",
+            "imbalance",
             "even",
-            "--class-weights must be one of none, balanced. Received: 'even'",
+            "--imbalance must be one of none, auto, class-weights, resample. Received: 'even'",
         ),
         ("max_pixels", 0, "--max-pixels must be from 1 to 178,956,970. Received: 0"),
         ("max_pixels", 10**9, "--max-pixels must be from 1 to 178,956,970. Received: 1000000000"),
@@ -140,6 +152,22 @@ def test_cached_views_are_refused_where_images_are_mixed():
         "--views must be 0 or left out with --mix cutmix, which mixes other images in each epoch. "
         "Received: 2"
     )
+
+
+def test_a_plateau_needs_patience():
+    assert dataclasses.replace(GOOD, schedule="plateau", patience=3).patience == 3
+    with pytest.raises(OptionError) as error:
+        dataclasses.replace(GOOD, schedule="plateau", patience=2)
+    assert str(error.value) == (
+        "--patience must be above 2 with --schedule plateau, which lowers the rate after 2 epochs. "
+        "Received: 2"
+    )
+
+
+@pytest.mark.parametrize("option", ["optimizer", "schedule"])
+def test_an_unknown_name_is_refused(option):
+    with pytest.raises(UnknownNameError, match=f"There is no {option} 'fast'"):
+        dataclasses.replace(GOOD, **{option: "fast"})
 
 
 STAGES = ["stem", "stage1", "top"]

@@ -29,6 +29,7 @@ from toolkit.probing import FrozenNetwork
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.optimization import Optimization
 from toolkit.tuning import make_training_data
 
 PREPARATION = Preparation(16, 16)
@@ -155,8 +156,7 @@ def train_on(source, folder):
         source.validation,
         steps_per_epoch=steps_per_epoch(TRAINED, 8),
         epochs=3,
-        learning_rate=3e-3,
-        weight_decay=1e-3,
+        optimization=Optimization(3e-3, 1e-3),
         checkpoint=checkpoint,
         callbacks=[],
     )
@@ -289,7 +289,7 @@ def test_with_mixing_training_reads_the_images_and_validation_is_never_mixed(tab
 @pytest.mark.parametrize("views", [None, 0])
 def test_weights_follow_the_labels_and_validation_has_none(table, views):
     _, plain = source_of(table, views=views)
-    _, source = source_of(table, views=views, class_weights="balanced")
+    _, source = source_of(table, views=views, imbalance="class-weights")
     counts = np.bincount(table.split(TRAIN).labels)
     assert len(set(counts)) > 1, "so that weights differ"
     batches = zip(source.training(range(2)), plain.training(range(2)), strict=True)
@@ -303,11 +303,37 @@ def test_weights_follow_the_labels_and_validation_has_none(table, views):
 
 
 def test_a_mixed_images_weight_is_the_mixture_of_its_classes_weights(table):
-    _, source = source_of(table, mix="mixup", class_weights="balanced")
+    _, source = source_of(table, mix="mixup", imbalance="class-weights")
     counts = np.bincount(table.split(TRAIN).labels)
     for _, targets, weights in source.training(range(1)):
         expected = targets.numpy() @ (counts.sum() / (3 * counts))
         np.testing.assert_allclose(weights, expected, rtol=1e-5)
+
+
+def test_resampled_classes_come_equally_often_from_the_cache_as_from_images(table):
+    train = table.split(TRAIN)
+    assert len(set(np.bincount(train.labels))) > 1, "so that resampling changes something"
+    steps, labels = steps_per_epoch(len(train), 8), {}
+    for views in (None, 0):
+        _, source = source_of(table, views=views, imbalance="resample")
+        batches = [np.asarray(each) for _, each in source.training(range(3))]
+        tail = [np.asarray(each) for _, each in source.training(range(1, 3))]
+        labels[views] = [np.concatenate(batches[k * steps : (k + 1) * steps]) for k in range(3)]
+        np.testing.assert_array_equal(np.concatenate(batches[steps:]), np.concatenate(tail))
+    for cached, read in zip(labels[None], labels[0], strict=True):
+        np.testing.assert_array_equal(cached, read)
+        counts = np.bincount(cached)
+        assert len(cached) == len(train) and counts.max() - counts.min() <= 1
+
+
+def test_a_resampled_row_comes_with_its_own_label(table):
+    train = table.split(TRAIN)
+    _, source = source_of(table, views=0, imbalance="resample", augment="none")
+    [(images, labels)] = labelled_batches(train, PREPARATION, 1000)
+    known = {image.tobytes(): label for image, label in zip(images.numpy(), labels, strict=True)}
+    for values, same in source.training(range(1)):
+        for image, label in zip(values.numpy(), same, strict=True):
+            assert known[image.tobytes()] == label
 
 
 @pytest.mark.parametrize("options", [{"views": 0}, {"epochs": 0}, {"epochs": 0, "views": 3}])

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from toolkit.data.source import Source
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
+    from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
     from toolkit.splitting import SplitResult, split
@@ -27,6 +28,7 @@ __all__ = [
     "augment",
     "backbones",
     "cache",
+    "draw_schedule",
     "evaluate",
     "find_lr",
     "finetune",
@@ -46,6 +48,7 @@ _MODULES = {
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
+    "draw_schedule": "toolkit.scheduling",
     "evaluate": "toolkit.serving.evaluate",
     "find_lr": "toolkit.finding_lr",
     "finetune": "toolkit.job",

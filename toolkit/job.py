@@ -15,7 +15,7 @@ from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import CENTER
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.table import TEST, VALIDATION
+from toolkit.data.table import TEST, TRAIN, VALIDATION
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.fitting import fit
@@ -27,7 +27,12 @@ from toolkit.run_record import data_digest, run_record
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.tensorboard import TensorBoardLog
 from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.training.imbalance import choose_imbalance
+from toolkit.training.losses import CROSS_ENTROPY
 from toolkit.training.monitor import LOSS
+from toolkit.training.optimization import CLIP_NORM
+from toolkit.training.optimizer_entries import ADAMW
+from toolkit.training.schedules import COSINE
 from toolkit.training.users_callbacks import check_callbacks
 
 if TYPE_CHECKING:
@@ -53,16 +58,23 @@ def finetune(
     train_batchnorm: bool = False,
     epochs: int = 6,
     batch_size: int = 32,
-    learning_rate: float | str = 3e-4,
+    learning_rate: float | str | None = None,
     monitor: str = LOSS,
     min_delta: float = 0.0,
     patience: int = 5,
     time_budget: float | str | None = None,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
+    optimizer: str = ADAMW,
+    schedule: str = COSINE,
+    warmup: float | None = None,
+    clip_norm: float = CLIP_NORM,
+    ema: float = 0.0,
+    loss: str = CROSS_ENTROPY,
+    label_smoothing: float = 0.0,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
     mix: str = "none",
-    class_weights: str = "none",
+    imbalance: str = "none",
     views: int | None = None,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
@@ -106,8 +118,9 @@ def finetune(
             is frozen everywhere.
         epochs: At most so many passes over the training split; 0: the probe alone.
         batch_size: Images in a training step.
-        learning_rate: The highest, after the warm-up and before the cosine decay. "auto": what a
-            range test suggests (see `find_lr`).
+        learning_rate: The highest, at the end of the warm-up; by default the optimizer's: 3e-4 for
+            "adamw", "adam", "nadam" and "rmsprop", 3e-5 for "lion", 3e-3 for "lamb" and
+            "adafactor", 1e-2 for "sgd". "auto": what a range test suggests (see `find_lr`).
         monitor: By which figure of validation epochs are compared: "loss" or "accuracy".
         min_delta: A smaller gain in it does not count for the patience.
         patience: Epochs without a gain before training stops.
@@ -115,16 +128,31 @@ def finetune(
             or seconds. Training ends in time, and the best of what was finished counts: whole
             epochs, or the probe. A resumed run has all of it again.
         dropout: Share of the features that is dropped in training.
-        weight_decay: AdamW's.
+        weight_decay: Decoupled: times the learning rate, in each step, whatever the optimizer.
+            Biases and one-dimensional scales are spared.
+        optimizer: "adamw", "adam" (which is AdamW, as weight decay is decoupled), "nadam",
+            "rmsprop", "lion", "lamb", "adafactor", or "sgd" with Nesterov momentum 0.9.
+        schedule: How the learning rate goes after its warm-up: "constant", "step", "exponential",
+            "polynomial", "cosine", "cosine-restarts", "one-cycle", or "plateau": a fifth after
+            each two epochs without a gain in `monitor`. `toolkit schedule` draws them.
+        warmup: Share of the run over which the learning rate rises; by default 0.1, for "one-cycle"
+            0.45.
+        clip_norm: A step's gradients, all together, are shortened to this norm; 0: never.
+        ema: Momentum, such as 0.99, of a moving average of the weights, which is then what is
+            validated, kept and saved. 0: none.
+        loss: "cross-entropy" or "focal" (gamma 2). Validation always measures cross-entropy.
+        label_smoothing: Share of each training label that is spread evenly over all classes.
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
             also with "-no-flip"; "auto": light, without flips for the sample digits; or a pipeline
             of albumentations, or the JSON or YAML file that `albumentations.save` wrote.
         mix: How the images of a batch are mixed in pairs after that, with their labels: "none",
             "mixup", "cutmix", or "mixup+cutmix", where each batch draws one of the two. Training
             then reads the images.
-        class_weights: "none": every training image counts the same; "balanced": every class
-            does, in the probe and in fine-tuning. Of all figures, only the training loss in
-            `history.csv` is weighted.
+        imbalance: What is done where classes have different numbers of training images. "none";
+            "class-weights": every class counts the same, in the probe and in fine-tuning;
+            "resample": each epoch of fine-tuning draws every class equally often, and the probe
+            weights them; "auto": what fits the numbers, and says what. Of all figures, only the
+            training's in `history.csv` are weighted.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
@@ -228,6 +256,7 @@ def finetune(
                     },
                     "views": fitted.data.views,
                     "trained_on_images": fitted.data.why,
+                    "imbalance": choose_imbalance(imbalance, table.split(TRAIN).labels).name,
                     "timings": clock.parts,
                 },
             )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,12 @@ from toolkit.data.mix import check_mix
 from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError, UnknownNameError
-from toolkit.training.class_weights import check_class_weights
+from toolkit.training import schedules
+from toolkit.training.imbalance import check_imbalance
+from toolkit.training.losses import check_loss
 from toolkit.training.monitor import check_monitor
+from toolkit.training.optimization import Optimization
+from toolkit.training.optimizer_entries import find_optimizer
 
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
@@ -53,9 +57,16 @@ class FinetuneOptions:
     tensorboard: str | None
     dropout: float
     weight_decay: float
+    optimizer: str
+    schedule: str
+    warmup: float | None
+    clip_norm: float
+    ema: float
+    loss: str
+    label_smoothing: float
     augment: str
     mix: str
-    class_weights: str
+    imbalance: str
     views: int | None
     engine: str
     cache_size: int
@@ -71,9 +82,10 @@ class FinetuneOptions:
         if self.views is not None:
             check_whole("--views", self.views, 0)
         check_mix(self.mix, self.views)
-        check_class_weights(self.class_weights)
+        check_imbalance(self.imbalance)
         check_monitor(self.monitor)
         check_learning_rate(self.learning_rate)
+        self._check_optimization()
         _check("--min-delta", "from 0 to 1,000", self.min_delta, 0, 1000)
         _check("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
@@ -85,6 +97,28 @@ class FinetuneOptions:
         """What a resumed run must have had as well: all but how long it may take, and its log."""
         options = asdict(self)
         return {name: value for name, value in options.items() if name not in _MAY_DIFFER}
+
+    def optimization(self, learning_rate: float) -> Optimization:
+        """How weights are trained, with the learning rate that was found or given."""
+        values = {field.name: getattr(self, field.name) for field in fields(Optimization)}
+        return Optimization(**{**values, "learning_rate": learning_rate})
+
+    def _check_optimization(self) -> None:
+        find_optimizer(self.optimizer)
+        schedules.get(self.schedule)
+        check_loss(self.loss)
+        check_warmup(self.warmup)
+        _check("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
+        _check("--ema", "from 0 up to, not including, 1", self.ema, 0, 1 - 1e-9)
+        _check(
+            "--label-smoothing", "from 0 up to, not including, 1", self.label_smoothing, 0, 1 - 1e-9
+        )
+        if self.schedule == schedules.PLATEAU and self.patience <= schedules.PLATEAU_PATIENCE:
+            waits = schedules.PLATEAU_PATIENCE
+            rule = (
+                f"above {waits} with --schedule plateau, which lowers the rate after {waits} epochs"
+            )
+            raise OptionError("--patience", rule, self.patience)
 
 
 _MAY_DIFFER = ("time_budget", "tensorboard")
@@ -133,6 +167,12 @@ def check_whole(name: str, value: int, low: int) -> None:
     """Refuses what is no whole number, or too small or large."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST_NUMBER:
         raise OptionError(name, f"a whole number from {low} to {LARGEST_NUMBER:,}", value)
+
+
+def check_warmup(value: float | None) -> None:
+    """Refuses what is no share of a run; None is the schedule's own."""
+    if value is not None:
+        _check("--warmup", "from 0 to 1", value, 0, 1)
 
 
 def _check(name: str, rule: str, value: float, low: float, high: float) -> None:

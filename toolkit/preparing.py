@@ -29,6 +29,8 @@ from toolkit.probing import FrozenNetwork, Probed, compute_split_features, fit_o
 from toolkit.progress import Reporter
 from toolkit.result import summary
 from toolkit.training.discriminative import Rate
+from toolkit.training.imbalance import choose_imbalance
+from toolkit.training.optimizer_entries import find_optimizer
 from toolkit.training.stage_rates import first_epochs, stage_rates
 from toolkit.tuning import TrainingData, make_training_data
 
@@ -97,6 +99,8 @@ def make_options(
     """
     values = {field.name: given[field.name] for field in fields(FinetuneOptions)}
     split, folder = given["split"], given["tensorboard"]
+    if given["learning_rate"] is None:
+        values["learning_rate"] = find_optimizer(given["optimizer"]).learning_rate
     values |= {
         "data": source,
         "backbone": entry.name,
@@ -154,6 +158,9 @@ def prepare(
     with clock("features"):
         engine = frozen.engine(options.engine, table)
         features = compute_split_features(frozen, table, engine)
+    treatment = choose_imbalance(options.imbalance, features.split(TRAIN).table.labels)
+    if treatment.why:
+        reporter.say(f"--imbalance {options.imbalance} takes {treatment.name}: {treatment.why}.")
     with clock("probe"):
         probed = fit_on_features(frozen, features, engine)
         reporter.say(f"Probe, {clock.total:.0f} s after the start: {summary(probed.metrics)}")

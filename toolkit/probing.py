@@ -23,7 +23,7 @@ from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.class_weights import class_weights
+from toolkit.training.imbalance import probe_weights
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
@@ -126,7 +126,7 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
     """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features."""
     validation = features.split(VALIDATION)
     exact = frozen.exact(validation, engine, features.table, "Checking features")
-    probe = _fit(features, frozen.options.class_weights)
+    probe = _fit(features, frozen.options.imbalance)
     labels = validation.table.labels
     probabilities = probe.predict(exact.values)
     if exact is not validation:
@@ -159,7 +159,7 @@ def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:
     return float(abs(difference.mean()) - 1.96 * difference.std() / np.sqrt(len(difference)))
 
 
-def _fit(features: Features, weighting: str) -> Probe:
+def _fit(features: Features, imbalance: str) -> Probe:
     train, validation = features.split(TRAIN), features.split(VALIDATION)
     classes = len(features.table.classes)
     return fit_probe(
@@ -168,5 +168,5 @@ def _fit(features: Features, weighting: str) -> Probe:
         validation.values,
         validation.table.labels,
         classes=classes,
-        class_weights=class_weights(weighting, train.table.labels, classes),
+        class_weights=probe_weights(imbalance, train.table.labels, classes),
     )

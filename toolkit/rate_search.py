@@ -29,16 +29,16 @@ def search_learning_rate(
         steps: At most so many.
     """
     in_epoch = steps_per_epoch(len(table.split(TRAIN)), options.batch_size)
-    compile_model(
+    model = compile_model(
         data.model,
+        options.optimization(LOWEST),
+        steps,
         one_hot=data.one_hot,
-        learning_rate=LOWEST,
-        weight_decay=options.weight_decay,
-        steps=steps,
+        validate_alike=True,  # The loss before a step is compared with that of the start.
     )
     epochs = range(math.ceil(steps / in_epoch))
 
     def batches() -> Iterable:
         return reporter.progress(data.training(epochs), steps, "Learning rates")
 
-    return range_test(data.model, batches, steps=steps)
+    return range_test(model, batches, steps=steps)

@@ -17,7 +17,7 @@ from toolkit.data.targets import one_hot_batches, weighted_batches
 from toolkit.data.views import Views
 from toolkit.options import FinetuneOptions
 from toolkit.probing import FrozenNetwork
-from toolkit.training.class_weights import class_weights
+from toolkit.training.imbalance import RESAMPLE, choose_imbalance, loss_weights
 
 MOST_VIEWS = 8
 """Of each image, by default: a longer run sees them again."""
@@ -130,7 +130,12 @@ def _from_cache(
         model=cut.upper,
         training=lambda epochs: weighted_batches(
             stored_batches(
-                rows, train.labels, options.batch_size, seed=options.seed, epochs=epochs
+                rows,
+                train.labels,
+                options.batch_size,
+                seed=options.seed,
+                epochs=epochs,
+                resample=_resampled(train, options),
             ),
             weights,
         ),
@@ -161,6 +166,7 @@ def _from_images(
                 views=views,
                 epochs=epochs,
                 mix=options.mix,
+                resample=_resampled(train, options),
             ),
             weights,
         ),
@@ -173,4 +179,9 @@ def _from_images(
 
 
 def _weights(train: ImageTable, options: FinetuneOptions) -> np.ndarray | None:
-    return class_weights(options.class_weights, train.labels, len(train.classes))
+    return loss_weights(options.imbalance, train.labels, len(train.classes))
+
+
+def _resampled(train: ImageTable, options: FinetuneOptions) -> bool:
+    chosen, _ = choose_imbalance(options.imbalance, train.labels)
+    return chosen == RESAMPLE

@@ -5,6 +5,8 @@ import click
 import pytest
 
 import toolkit
+from toolkit.cli import find_lr as find_lr_module
+from toolkit.cli.find_lr import NOT_TAKEN as NOT_TAKEN_HERE
 
 VERBS = ("finetune", "evaluate", "audit", "augment", "split")
 OTHER_DEFAULTS = {"evaluate": {"output"}}
@@ -38,6 +40,15 @@ def test_options_and_defaults_are_those_of_the_function(verb):
     assert {name: parsed[name] for name in same} == {name: expected[name] for name in same}
 
 
+def test_find_lr_takes_what_decides_what_is_trained():
+    from toolkit.finding_lr import NOT_TAKEN
+
+    finetune = command_of("finetune").make_context("finetune", ["--data", "x"]).params
+    find_lr = find_lr_module.find_lr.make_context("find-lr", ["--data", "x"]).params
+    assert {**finetune, **find_lr} == find_lr | {name: finetune[name] for name in NOT_TAKEN_HERE}
+    assert set(NOT_TAKEN) == {*NOT_TAKEN_HERE, "callbacks"}
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_options_are_named_after_the_parameters(verb):
     for option in command_of(verb).params:
@@ -52,3 +63,12 @@ def test_whoever_reads_data_takes_all_that_can_be_said_of_them(verb):
     assert names >= {"columns", "root", "data_dir", "exclude"}
     grouped = {"group_by", "group_near_duplicates"}
     assert grouped <= names or not grouped & names
+
+
+@pytest.mark.parametrize(
+    ("given", "momentum"), [([], 0.0), (["--ema"], 0.99), (["--ema", "0.5"], 0.5)]
+)
+def test_an_average_has_a_momentum_without_naming_one(given, momentum):
+    finetune = command_of("finetune")
+    parsed = finetune.make_context("finetune", ["--data", "x", *given, "--quiet"]).params
+    assert (parsed["ema"], parsed["quiet"]) == (momentum, True)

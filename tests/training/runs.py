@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from toolkit.training.checkpoint import STATE, Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.optimization import Optimization
 
 EPOCHS, STEPS = 4, 5
 
@@ -47,8 +48,7 @@ def train(
         VALIDATION,
         steps_per_epoch=STEPS,
         epochs=EPOCHS,
-        learning_rate=learning_rate,
-        weight_decay=0.01,
+        optimization=Optimization(learning_rate, 0.01),
         checkpoint=checkpoint,
         callbacks=list(callbacks),
         **more,

@@ -9,6 +9,8 @@ import tensorflow as tf
 from toolkit.training import checkpoint as checkpoint_module
 from toolkit.training.checkpoint import STATE, Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.optimization import Optimization
+from toolkit.training.schedules import plateau_factor
 
 # Keras reads its variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -53,7 +55,15 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def run(folder, *callbacks, patience=EPOCHS, start=100.0, learning_rate=0.05, epochs=EPOCHS):
+def run(
+    folder,
+    *callbacks,
+    patience=EPOCHS,
+    start=100.0,
+    learning_rate=0.05,
+    epochs=EPOCHS,
+    **options,
+):
     """A run on a fresh model; gives model and checkpoint."""
     checkpoint, model = Checkpoint(folder, patience, start), make_model()
     fine_tune(
@@ -62,8 +72,7 @@ def run(folder, *callbacks, patience=EPOCHS, start=100.0, learning_rate=0.05, ep
         VALIDATION,
         steps_per_epoch=STEPS,
         epochs=epochs,
-        learning_rate=learning_rate,
-        weight_decay=0.01,
+        optimization=Optimization(learning_rate, 0.01, **options),
         checkpoint=checkpoint,
         callbacks=list(callbacks),
     )
@@ -139,6 +148,80 @@ def test_interrupted_again_and_again(whole, tmp_path):
     assert_same_run(whole, tmp_path, *run(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": "plateau", "ema": 0.8, "loss": "focal"},
+        {"schedule": "one-cycle", "optimizer": "nadam", "label_smoothing": 0.1},
+        {"optimizer": "adafactor"},
+    ],
+    ids=str,
+)
+def test_an_interrupted_run_goes_on_so_with(tmp_path, options):
+    folders = [tmp_path / name for name in ("whole", "interrupted")]
+    for folder in folders:
+        folder.mkdir()
+    whole = folders[0], *run(folders[0], **options)
+    with pytest.raises(KeyboardInterrupt):
+        run(folders[1], Interrupt(4), **options)
+
+    assert_same_run(whole, folders[1], *run(folders[1], **options))
+
+
+def test_the_learning_rate_falls_where_validation_stands_still(tmp_path):
+    _, checkpoint = run(tmp_path, schedule="plateau", warmup=0.0)
+    losses = [row["val_loss"] for row in checkpoint.history]
+    rates = [row["learning_rate"] for row in checkpoint.history]
+    expected = [0.05 * plateau_factor(losses[:epoch]) for epoch in range(EPOCHS)]
+    assert rates == pytest.approx(expected)
+    assert rates[-1] < 0.02, "or this would show nothing"
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory):
+    """A run with a moving average: model, checkpoint, and by hand the averages of each epoch."""
+    averages, found = [], []
+
+    class Average(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            weights = [np.array(v, np.float64) for v in self.model.trainable_variables]
+            if found:
+                weights = [0.8 * a + 0.2 * w for a, w in zip(found, weights, strict=True)]
+            found[:] = weights
+
+        def on_epoch_end(self, epoch, logs=None):
+            averages.append(list(found))
+
+    return *run(tmp_path_factory.mktemp("averaged"), Average(), ema=0.8), averages
+
+
+def test_the_best_epochs_averages_are_what_is_restored(averaged):
+    model, checkpoint, averages = averaged
+    expected = averages[checkpoint.best_epoch - 1]
+    assert 1 <= checkpoint.best_epoch < EPOCHS, "or this would show nothing"
+    for one, two in zip(model.trainable_variables, expected, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_averages_are_what_is_validated(averaged):
+    _, checkpoint, averages = averaged
+    model = make_model()
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
+    for row, weights in zip(checkpoint.history, averages, strict=True):
+        for variable, value in zip(model.trainable_variables, weights, strict=True):
+            variable.assign(value)
+        found = model.evaluate(VALIDATION, verbose=0)
+        assert found == pytest.approx([row["val_loss"], row["val_accuracy"]], abs=1e-5)
+
+
+def test_training_itself_goes_on_to_the_bit_as_without_averages(averaged, whole):
+    for name in ("loss", "accuracy", "learning_rate"):
+        one, two = ([row[name] for row in each.history] for each in (averaged[1], whole[2]))
+        assert one == two
+
+
 @pytest.fixture(scope="module")
 def left(tmp_path_factory):
     """What is there where a run is killed just before it writes file 1, 2, ...: folders."""
@@ -207,8 +290,7 @@ def test_a_finished_run_is_not_run_again(whole, tmp_path):
         VALIDATION,
         steps_per_epoch=STEPS,
         epochs=EPOCHS,
-        learning_rate=0.05,
-        weight_decay=0.01,
+        optimization=Optimization(0.05, 0.01),
         checkpoint=again,
         callbacks=[],
     )

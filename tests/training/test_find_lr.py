@@ -5,12 +5,12 @@ import pytest
 from tests.training.runs import STEPS, batches, make_model
 from toolkit.training.find_lr import DIVERGED, FALLEN, RangeTest, range_test, smooth, suggest
 from toolkit.training.fine_tuning import compile_model
+from toolkit.training.optimization import Optimization
 
 
-def compiled(learning_rate=1e-3):
-    model = make_model()
-    compile_model(model, one_hot=False, learning_rate=learning_rate, weight_decay=0.01, steps=50)
-    return model
+def compiled(learning_rate=1e-3, **options):
+    wanted = Optimization(learning_rate, 0.01, **options)
+    return compile_model(make_model(), wanted, 50, validate_alike=True)
 
 
 def train(model, epochs):
@@ -64,6 +64,15 @@ def test_it_trains_at_rising_rates_until_the_loss_diverges():
     assert test.smoothed[-1] > DIVERGED * min(test.smoothed) or not np.isfinite(test.losses[-1])
     # With rates too low to learn anything, only dropout tells a loss from the start's.
     assert test.smoothed[20] == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("options", [{"loss": "focal"}, {"label_smoothing": 0.3}], ids=str)
+def test_losses_are_compared_with_what_is_minimized_at_the_start(options):
+    test = range_test(compiled(**options), lambda: batches(range(4)), steps=20, highest=1e-6)
+    plain = range_test(compiled(), lambda: batches(range(4)), steps=20, highest=1e-6)
+    # Nothing is learned at such rates; another loss has other values, of both.
+    assert test.smoothed[-1] == pytest.approx(1, abs=0.2)
+    assert abs(np.mean(test.start_losses) / np.mean(plain.start_losses) - 1) > 0.05
 
 
 def test_where_the_loss_is_no_number_it_stops():

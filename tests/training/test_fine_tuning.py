@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.test_checkpoint import Interrupt
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.losses import CROSS_ENTROPY, make_loss
+from toolkit.training.optimization import Optimization
 
 CLASSES = 3
 
@@ -17,7 +20,9 @@ def make_data(count=24):
     return features, random.integers(0, CLASSES, count).astype(np.int32)
 
 
-def train(folder, arrays, validation, one_hot=False, epochs=3, batch_size=8):
+def train(
+    folder, arrays, validation, one_hot=False, epochs=3, batch_size=8, callbacks=(), **options
+):
     """A short training of a linear model: its weights, and the history."""
     folder.mkdir(exist_ok=True)
     # Random weights would be others on another backend.
@@ -33,10 +38,9 @@ def train(folder, arrays, validation, one_hot=False, epochs=3, batch_size=8):
         one_hot=one_hot,
         steps_per_epoch=-(-len(arrays[0]) // batch_size),
         epochs=epochs,
-        learning_rate=0.1,
-        weight_decay=0.0,
+        optimization=Optimization(0.1, 0.0, **options),
         checkpoint=checkpoint,
-        callbacks=[],
+        callbacks=list(callbacks),
     )
     return model.get_weights(), checkpoint.history
 
@@ -48,6 +52,52 @@ def mixed_and_weighted(folder):
     mixed = np.float32(0.7) * targets + np.float32(0.3) * targets[::-1]
     weights = mixed @ np.array([0.5, 2, 1], np.float32)
     return train(folder, (features, mixed, weights), (features, targets), one_hot=True)[1]
+
+
+def averaged_and_resumed(folder):
+    """Histories of trainings with a plateau, averaged weights and a focal loss: whole, resumed."""
+    features, labels = make_data()
+    wrong = features, (labels + 1) % CLASSES  # So that validation gets worse.
+    options = {"schedule": "plateau", "ema": 0.5, "loss": "focal", "label_smoothing": 0.1}
+    folder.mkdir(exist_ok=True)
+    data = (features, labels), wrong
+    _, whole = train(folder / "whole", *data, epochs=6, **options)
+    with pytest.raises(KeyboardInterrupt):
+        train(folder / "left", *data, epochs=6, callbacks=[Interrupt(4)], **options)
+    _, resumed = train(folder / "left", *data, epochs=6, **options)
+    return whole + resumed
+
+
+def test_a_plateau_averages_and_a_focal_loss_survive_an_interruption(tmp_path):
+    history = averaged_and_resumed(tmp_path)
+    assert history[:6] == history[6:]
+    assert history[5]["learning_rate"] == pytest.approx(0.1 * 0.2), "there was a plateau"
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("options", [{"loss": "focal"}, {"label_smoothing": 0.1}], ids=str)
+def test_whatever_is_minimized_validation_measures_cross_entropy(tmp_path, one_hot, options):
+    features, labels = make_data(8)
+    data = features, np.eye(CLASSES, dtype=np.float32)[labels] if one_hot else labels
+    weights, [row] = train(tmp_path, data, data, one_hot, epochs=1, **options)
+    logits = features @ weights[0] + weights[1]
+    losses = keras.ops.convert_to_numpy(make_loss(CROSS_ENTROPY, 0.0)(labels, logits))
+    assert row["val_loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    # All logits are 0 in the one training step.
+    expected = np.log(3) * (4 / 9 if "loss" in options else 1)
+    assert row["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"loss": "focal"}, {"label_smoothing": 0.1}], ids=str)
+def test_weights_count_in_every_loss(tmp_path, options):
+    features, labels = make_data(8)
+    weights = np.array([2, 0, 1, 1, 2, 0, 1, 1], np.float32)
+    rows = np.repeat(np.arange(8), weights.astype(int))
+    validation = features, labels
+    one, _ = train(tmp_path / "weights", (features, labels, weights), validation, **options)
+    two, _ = train(tmp_path / "rows", (features[rows], labels[rows]), validation, **options)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_one_hot_labels_train_as_their_numbers_do(tmp_path):

@@ -2,7 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from toolkit.training.optimizer import make_optimizer
+from toolkit.errors import UnknownNameError
+from toolkit.training.optimization import Optimization
+from toolkit.training.optimizer import make_learning_rate, make_optimizer
+from toolkit.training.optimizer_entries import OPTIMIZERS, find_optimizer
+from toolkit.training.schedules import FALLS, make_schedule
 
 # Keras reads its variables in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -19,7 +23,7 @@ def make_model() -> keras.Model:
 
 
 def rates(steps: int, learning_rate: float = 0.01) -> np.ndarray:
-    optimizer = make_optimizer(make_model(), learning_rate, 0.0, steps)
+    optimizer = make_optimizer(make_model(), Optimization(learning_rate, 0.0), steps)
     schedule = optimizer._learning_rate
     return np.array([float(schedule(step)) for step in range(steps + 1)])
 
@@ -53,9 +57,10 @@ def _step_without_gradient(optimizer, model: keras.Model) -> None:
     optimizer.apply([keras.ops.zeros_like(v) for v in variables], variables)
 
 
-def test_weight_decay_spares_biases_and_scales():
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_spares_biases_and_scales(name):
     model = make_model()
-    optimizer = make_optimizer(model, learning_rate=0.1, weight_decay=0.5, steps=10)
+    optimizer = make_optimizer(model, Optimization(0.1, 0.5, name), steps=10)
     for variable in model.trainable_variables:
         variable.assign(np.full(variable.shape, 2.0))
     rate = float(optimizer._learning_rate(0))
@@ -79,7 +84,7 @@ def test_weight_decay_spares_biases_and_scales():
 
 def test_without_weight_decay_nothing_decays():
     model = make_model()
-    optimizer = make_optimizer(model, 0.1, 0.0, 10)
+    optimizer = make_optimizer(model, Optimization(0.1, 0.0), 10)
     before = [np.array(v) for v in model.trainable_variables]
 
     _step_without_gradient(optimizer, model)
@@ -93,10 +98,83 @@ def test_gradients_are_clipped_together():
     for size in (1.0, 1000.0):  # The second is clipped to norm 1, as the first has.
         variable = keras.Variable(np.zeros(3, np.float32))
         model = make_model()
-        optimizer = make_optimizer(model, 0.1, 0.0, 10)
+        optimizer = make_optimizer(model, Optimization(0.1, 0.0), 10)
         gradient = np.array([0.6, 0.8, 0.0], np.float32) * size
         optimizer.build([variable])
         optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
         found.append([np.array(v) for v in optimizer.variables])
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", FALLS)
+def test_inside_the_optimizer_a_schedule_has_the_plain_functions_values(name):
+    optimizer = make_optimizer(make_model(), Optimization(0.01, 0.0, schedule=name, warmup=0.2), 50)
+    expected = make_schedule(name, 0.01, 50, warmup=0.2)
+    for step in (0, 3, 9, 10, 11, 20, 33, 49, 50):
+        optimizer.iterations.assign(step)
+        found = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        assert found == pytest.approx(float(expected(np.float64(step))), rel=1e-4, abs=1e-8)
+
+
+def test_a_schedule_can_be_made_again_from_its_config():
+    schedule = make_learning_rate("step", 0.01, 50, 0.2)
+    again = type(schedule).from_config(schedule.get_config())
+    assert float(again(30)) == float(schedule(30))
+
+
+def test_the_plateaus_factor_is_one_of_the_optimizers_variables():
+    optimizer = make_optimizer(make_model(), Optimization(0.01, 0.0, schedule="plateau"), 50)
+    assert [v is optimizer.plateau_factor for v in optimizer.variables].count(True) == 1
+    optimizer.iterations.assign(30)
+    optimizer.plateau_factor.assign(0.2)
+    assert float(optimizer.learning_rate) == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("clip_norm", [0.5, 2.0, 0.0])
+def test_clipping_bounds_the_update(clip_norm):
+    # Two variables: the norm is that of both together.
+    variables = [keras.Variable(np.zeros(2, np.float32)) for _ in range(2)]
+    optimizer = make_optimizer(
+        make_model(), Optimization(1.0, 0.0, "sgd", "constant", clip_norm=clip_norm), 1
+    )
+    optimizer.build(variables)
+    gradients = [np.array([3, 0], np.float32), np.array([0, 4], np.float32)]
+    optimizer.apply([keras.ops.convert_to_tensor(each) for each in gradients], variables)
+    update = np.concatenate([np.array(v) for v in variables])
+    # The first step with Nesterov's momentum of 0.9 is 1.9 times the gradient.
+    assert np.linalg.norm(update) == pytest.approx(1.9 * (clip_norm or 5), rel=1e-5)
+
+
+def test_the_average_of_the_weights_is_the_one_worked_out_by_hand():
+    variable = keras.Variable(np.zeros(1, np.float32))
+    optimizer = make_optimizer(
+        make_model(), Optimization(1.0, 0.0, "sgd", "constant", ema=0.75, clip_norm=0), 1
+    )
+    optimizer.build([variable])
+    expected = None
+    for gradient in (1.0, -2.0, 4.0):
+        optimizer.apply([keras.ops.convert_to_tensor([gradient])], [variable])
+        weight = np.array(variable)[0]
+        expected = weight if expected is None else 0.75 * expected + 0.25 * weight
+    [average] = optimizer._model_variables_moving_average
+    assert np.array(average)[0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_is_known_to_keras_and_has_a_learning_rate(name):
+    entry = find_optimizer(name)
+    assert 0 < entry.learning_rate <= 0.1
+    optimizer = make_optimizer(make_model(), Optimization(entry.learning_rate, 0.01, name), 10)
+    assert type(optimizer).__name__ == entry.keras_name
+    for setting, value in entry.settings:
+        assert getattr(optimizer, setting) == value
+
+
+def test_an_unknown_name_is_told_with_the_nearest():
+    with pytest.raises(UnknownNameError) as error:
+        find_optimizer("adamx")
+    assert str(error.value) == (
+        "There is no optimizer 'adamx'. Did you mean: adam, nadam, adamw? "
+        "There are: adamw, adam, nadam, rmsprop, lion, lamb, adafactor, sgd."
+    )

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from toolkit.training import probe as probe_module
-from toolkit.training.class_weights import BALANCED, class_weights
+from toolkit.training.imbalance import class_weights
 from toolkit.training.probe import STRENGTHS, Probe, fit_probe
 
 
@@ -58,7 +58,7 @@ def test_it_is_scikit_learns_logistic_regression(strength, classes):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_balanced_it_is_scikit_learns_balanced_one(strength, classes):
     features, labels = uneven(*make_data(600, classes=classes))
-    weights = class_weights(BALANCED, labels, classes)
+    weights = class_weights(labels, classes)
     probe = fit_probe(features, labels, features, labels, classes, [strength], weights)
 
     expected = sklearns(features, labels, strength, "balanced")(features)
@@ -81,7 +81,7 @@ def test_balanced_classes_of_one_size_change_no_bit(data):
     features, labels = make_data(400)
     rows = np.concatenate([np.flatnonzero(labels == k)[:70] for k in range(4)])
     features, labels = features[rows], labels[rows]
-    weights = class_weights(BALANCED, labels, 4)
+    weights = class_weights(labels, 4)
 
     balanced = fit_probe(features, labels, *data[2:], 4, class_weights=weights)
 
@@ -94,7 +94,7 @@ def test_balanced_classes_of_one_size_change_no_bit(data):
 def test_the_strength_is_chosen_by_what_is_minimized():
     train = uneven(*make_data(600))
     validation = uneven(*make_data(400, seed=1))
-    weights = class_weights(BALANCED, train[1], 4)
+    weights = class_weights(train[1], 4)
 
     probe = fit_probe(*train, *validation, 4, class_weights=weights)
 

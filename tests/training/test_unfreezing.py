@@ -11,6 +11,7 @@ from toolkit.classifier.boundary import cut_below
 from toolkit.classifier.model import HEAD, freeze_below, frozen_layers
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.optimization import Optimization
 from toolkit.training.stage_rates import first_epochs, stage_rates
 
 # Keras reads its variables in a way that NumPy 2 deprecates.
@@ -78,7 +79,7 @@ def run(
         tf.data.Dataset.from_tensors((images, labels)),
         steps_per_epoch=STEPS,
         epochs=EPOCHS,
-        **{"learning_rate": 0.01, "weight_decay": 0.01, **options},
+        optimization=Optimization(**{"learning_rate": 0.01, "weight_decay": 0.01, **options}),
         rates=stage_rates(stages, starts, factor, STEPS),
         checkpoint=checkpoint,
         callbacks=[weights, *callbacks],

@@ -26,6 +26,6 @@ def check_balance(facts: Facts) -> list[Finding]:
     if len(held) > 1 and held.max() >= UNEVEN * held.min():
         most, least = (classes[list(counts).index(number)] for number in (held.max(), held.min()))
         title = f"{most!r} has {held.max() / held.min():.0f} times as many images as {least!r}"
-        advice = "--class-weights balanced lets each class count the same; look at macro-F1."
+        advice = "--imbalance auto lets each class count the same; look at macro-F1."
         findings.append(Finding("imbalance", DOUBTFUL, title, advice))
     return findings

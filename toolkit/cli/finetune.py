@@ -137,11 +137,9 @@ class Rate(click.ParamType):
 @click.option(
     "--learning-rate",
     type=Rate(),
-    default=3e-4,
-    show_default=True,
     metavar="RATE|auto",
-    help="The highest, after the warm-up and before the cosine decay. auto: what a range test "
-    "suggests, as `toolkit find-lr` does.",
+    help="The highest, at the end of the warm-up; auto: what a range test suggests, as `toolkit "
+    "find-lr` does.  [default: the optimizer's, 0.0003 for adamw]",
 )
 @click.option(
     "--monitor",
@@ -174,7 +172,62 @@ class Rate(click.ParamType):
     show_default=True,
     help="Share of the features that is dropped in training.",
 )
-@click.option("--weight-decay", default=1e-3, show_default=True, help="AdamW's.")
+@click.option(
+    "--weight-decay",
+    default=1e-3,
+    show_default=True,
+    help="Decoupled, whatever the optimizer; biases and one-dimensional scales are spared.",
+)
+@click.option(
+    "--optimizer",
+    default="adamw",
+    show_default=True,
+    metavar="adamw|adam|nadam|rmsprop|lion|lamb|adafactor|sgd",
+    help="sgd has Nesterov momentum 0.9.",
+)
+@click.option(
+    "--schedule",
+    default="cosine",
+    show_default=True,
+    metavar="NAME",
+    help="How the learning rate goes: constant, step, exponential, polynomial, cosine, "
+    "cosine-restarts, one-cycle, or plateau: lowered where validation stands still. `toolkit "
+    "schedule` draws them.",
+)
+@click.option(
+    "--warmup",
+    type=float,
+    metavar="SHARE",
+    help="Of the run, over which the learning rate rises.  [default: 0.1; one-cycle: 0.45]",
+)
+@click.option(
+    "--clip-norm",
+    default=1.0,
+    show_default=True,
+    help="Longer gradients, all together, are shortened to it; 0: never.",
+)
+@click.option(
+    "--ema",
+    default=0.0,
+    is_flag=False,
+    flag_value=0.99,
+    metavar="[MOMENTUM]",
+    help="Validate, keep and save a moving average of the weights; alone: 0.99.  [default: none]",
+)
+@click.option(
+    "--loss",
+    default="cross-entropy",
+    show_default=True,
+    metavar="cross-entropy|focal",
+    help="What is minimized; validation always measures cross-entropy.",
+)
+@click.option(
+    "--label-smoothing",
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Of each training label, that is spread evenly over all classes.",
+)
 @click.option(
     "--augment",
     default="auto",
@@ -193,11 +246,12 @@ class Rate(click.ParamType):
     "cut out of the other, or one of the two for each batch. Training then reads the images.",
 )
 @click.option(
-    "--class-weights",
+    "--imbalance",
     default="none",
     show_default=True,
-    metavar="none|balanced",
-    help="balanced: in training every class counts the same, however many images it has.",
+    metavar="none|auto|class-weights|resample",
+    help="Where some classes have many more images: in training each counts the same, or is drawn "
+    "equally often. auto: what fits their numbers.",
 )
 @click.option(
     "--views",

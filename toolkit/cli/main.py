@@ -18,6 +18,7 @@ VERBS = {
     "audit": "Look for what is wrong with images before training on them.",
     "split": "Write splits, or folds, as tables that every command reads.",
     "augment": "Draw what an augmentation policy makes of images.",
+    "schedule": "Draw how the learning rate goes over a run.",
     "evaluate": "Measure a saved classifier on labelled images.",
     "backbones": "List the pretrained networks.",
     "cache": "Show or clear what is kept to be faster next time.",

@@ -10,6 +10,7 @@ import tensorflow as tf
 from toolkit.data.decode import make_decoder
 from toolkit.data.load import make_loader
 from toolkit.data.mix import NONE
+from toolkit.data.order import resampled_rows, shuffled_rows
 from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
@@ -126,6 +127,7 @@ def training_batches(
     views: Views,
     epochs: range,
     mix: str = NONE,
+    resample: bool = False,
 ) -> tf.data.Dataset:
     """Shuffled, augmented and perhaps mixed batches of all the epochs, one after another.
 
@@ -141,6 +143,7 @@ def training_batches(
         views: How images are augmented: view k in epoch k.
         epochs: The epochs to give, counted from 0.
         mix: How a batch's images are mixed after that: one of `toolkit.data.mix.MIXES`.
+        resample: Whether each class comes equally often, instead of each image once.
 
     Returns:
         A data set of (float32 [B, height, width, 3], int32 [B]), or with mixed labels float32
@@ -150,7 +153,7 @@ def training_batches(
     draw, label = _make_drawer(table, preparation, views), make_labeller(table, mix, views.seed)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        rows = _shuffled_rows(len(table), views.seed, epoch)
+        rows = _epoch_rows(table.labels, views.seed, epoch, resample)
         images = rows.map(lambda row: (read(files[row]), row), num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size).map(
             lambda images, rows: label(draw(images, rows, epoch), rows, epoch),
@@ -167,6 +170,7 @@ def stored_batches(
     *,
     seed: int,
     epochs: range,
+    resample: bool = False,
 ) -> tf.data.Dataset:
     """As `training_batches`, of what was computed before for views of the images.
 
@@ -177,6 +181,7 @@ def stored_batches(
         batch_size: Rows in a batch.
         seed: Of the order, which is that of `training_batches`.
         epochs: The epochs to give, counted from 0.
+        resample: Whether each class comes equally often, instead of each row once.
 
     Returns:
         A data set of (float32 [B, ...], int32 [B]).
@@ -187,7 +192,7 @@ def stored_batches(
         return views[int(epoch) % len(views)].take(rows).astype(np.float32)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        batches = _shuffled_rows(len(labels), seed, epoch).batch(batch_size)
+        batches = _epoch_rows(labels, seed, epoch, resample).batch(batch_size)
         return batches.map(
             lambda rows: (
                 tf.ensure_shape(tf.numpy_function(take, [epoch, rows], tf.float32), shape),
@@ -228,11 +233,13 @@ def _epochs(epochs: range) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(np.array(epochs, np.int64))
 
 
-def _shuffled_rows(count: int, seed: int, epoch: tf.Tensor) -> tf.data.Dataset:
+def _epoch_rows(labels: np.ndarray, seed: int, epoch: tf.Tensor, resample: bool) -> tf.data.Dataset:
     def order(epoch: np.int64) -> np.ndarray:
-        return np.random.default_rng([seed, int(epoch)]).permutation(count)
+        if resample:
+            return resampled_rows(labels, seed, int(epoch))
+        return shuffled_rows(len(labels), seed, int(epoch))
 
-    rows = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64), [count])
+    rows = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64), [len(labels)])
     return tf.data.Dataset.from_tensor_slices(rows)
 
 

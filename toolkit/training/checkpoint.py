@@ -11,8 +11,10 @@ import keras
 import numpy as np
 
 from toolkit.files import DAMAGED_ARRAYS, appearing
+from toolkit.training.averaging import averages_or_weights
 from toolkit.training.ending import Ending
 from toolkit.training.monitor import LOSS, Monitor
+from toolkit.training.variables import assign, copy
 
 log = logging.getLogger("toolkit")
 
@@ -26,8 +28,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     After each epoch it writes to `folder` the trained weights with the statistics of thawed
     BatchNorms, the optimizer's and the random generators' state, the history, and the best weights
-    so far: each file appears whole or not at all. A new `Checkpoint` on the same folder goes on
-    from there (`resume`); where those files are damaged, it says so and starts anew.
+    so far (their moving averages, where the optimizer keeps such): each file appears whole or not
+    at all. A new `Checkpoint` on the same folder goes on from there (`resume`); where those files
+    are damaged, it says so and starts anew.
 
     Args:
         folder: Where the files go.
@@ -62,7 +65,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def resume(self, model: keras.Model) -> int:
         """Puts a compiled model where the folder's run was left; gives the epochs that are done."""
-        self._start = _copy(_weights(model))
+        self._start = copy(_weights(model))
         self.ended = _read_ending(self._folder / ENDED)
         if not (self._folder / STATE).exists():
             return 0
@@ -77,7 +80,7 @@ class Checkpoint(keras.callbacks.Callback):
             log.warning("The state of the unfinished training is damaged: starting anew. %s", error)
             self.go_on()
             return 0
-        _assign(variables, values)
+        assign(variables, values)
         self.history, self.best_epoch = history, best_epoch
         return len(history)
 
@@ -102,14 +105,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore_start(self, model: keras.Model) -> None:
         """Gives the model the weights that training started from."""
-        _assign(_weights(model), self._start)
+        assign(_weights(model), self._start)
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the best weights, those of the start where none were better."""
         values = self._start
         if self.best_epoch:
             values, _ = _load(self._best_file(), _weights(model))
-        _assign(_weights(model), values)
+        assign(_weights(model), values)
 
     def go_on(self) -> None:
         """Forgets what ended the run."""
@@ -125,9 +128,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         if self.monitor.best_epoch(self.history) == epoch + 1:
             self.best_epoch = epoch + 1
-            _save(self._best_file(), _copy(_weights(self.model)), {})
+            _save(self._best_file(), copy(_kept(self.model)), {})
         record = {"history": self.history, "best_epoch": self.best_epoch}
-        _save(self._folder / STATE, _copy(_state_variables(self.model)), record)
+        _save(self._folder / STATE, copy(_state_variables(self.model)), record)
         self._delete_surpassed()
         if self.out_of_patience:
             self.model.stop_training = True
@@ -154,9 +157,17 @@ _DAMAGED = (*DAMAGED_ARRAYS, OSError, LookupError, NotImplementedError, zipfile.
 
 def _weights(model: keras.Model) -> list[keras.Variable]:
     """What training changes of a model: its trained weights, and statistics of trained layers."""
+    return [*model.trainable_variables, *_statistics(model)]
+
+
+def _kept(model: keras.Model) -> list[keras.Variable]:
+    """What takes the place of `_weights` where an epoch was the best."""
+    return [*averages_or_weights(model), *_statistics(model)]
+
+
+def _statistics(model: keras.Model) -> list[keras.Variable]:
     trained = [layer for layer in model.layers if layer.trainable]
-    statistics = [weight for layer in trained for weight in layer.non_trainable_weights]
-    return [*model.trainable_variables, *statistics]
+    return [weight for layer in trained for weight in layer.non_trainable_weights]
 
 
 def _state_variables(model: keras.Model) -> list[keras.Variable]:
@@ -164,15 +175,6 @@ def _state_variables(model: keras.Model) -> list[keras.Variable]:
     weights = {id(weight) for weight in model.weights}
     generators = [v for v in model.non_trainable_variables if id(v) not in weights]
     return [*_weights(model), *generators, *model.optimizer.variables]
-
-
-def _copy(variables: list[keras.Variable]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _save(path: Path, values: list[np.ndarray], record: dict[str, Any]) -> None:

@@ -5,14 +5,19 @@ from typing import Any
 
 import keras
 
+from toolkit.training.averaging import ValidateAverage
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.discriminative import Rate
 from toolkit.training.ending import BUDGET
 from toolkit.training.loss_guard import LossGuard
+from toolkit.training.losses import CROSS_ENTROPY, make_loss
+from toolkit.training.optimization import Optimization
 from toolkit.training.optimizer import make_optimizer
+from toolkit.training.plateau import ReduceOnPlateau
+from toolkit.training.schedules import PLATEAU
 from toolkit.training.time_budget import TimeBudget, budget_ending
 
-LOSSES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
+CROSS_ENTROPIES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
 ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
 """Of labels that are numbers, and of one-hot or mixed ones."""
 
@@ -25,8 +30,7 @@ def fine_tune(
     one_hot: bool = False,
     steps_per_epoch: int,
     epochs: int,
-    learning_rate: float,
-    weight_decay: float,
+    optimization: Optimization,
     rates: Mapping[str, Rate] | None = None,
     checkpoint: Checkpoint,
     callbacks: list[keras.callbacks.Callback],
@@ -44,31 +48,30 @@ def fine_tune(
         one_hot: Whether labels are shares of classes, float32 [B, K], not numbers, int [B].
         steps_per_epoch: Batches in an epoch.
         epochs: At most so many; the learning rate's schedule spans them all.
-        learning_rate: The highest.
-        weight_decay: Decoupled.
+        optimization: How the weights are trained.
         rates: Of variables that are trained more slowly or later than others, by their paths.
         checkpoint: Decides when to stop; where it holds a run's state, that run goes on.
         callbacks: Further Keras callbacks.
         time_budget: Where none of it is left, training does not begin.
     """
-    compile_model(
-        model,
-        one_hot=one_hot,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        steps=epochs * steps_per_epoch,
-        rates=rates,
-    )
-    done = checkpoint.resume(model)
+    steps = epochs * steps_per_epoch
+    trained = compile_model(model, optimization, steps, one_hot=one_hot, rates=rates)
+    done = checkpoint.resume(trained)
     _begin_in_time(checkpoint, time_budget, done, epochs)
     if done < epochs and not checkpoint.out_of_patience and not checkpoint.ended:
-        model.fit(
+        trained.fit(
             training(range(done, epochs)),
             validation_data=validation,
             steps_per_epoch=steps_per_epoch,
             initial_epoch=done,
             epochs=epochs,
-            callbacks=[LossGuard(checkpoint, steps_per_epoch, epochs), checkpoint, *callbacks],
+            callbacks=[
+                LossGuard(checkpoint, steps_per_epoch, epochs),
+                checkpoint,
+                *([ReduceOnPlateau(checkpoint)] if optimization.schedule == PLATEAU else []),
+                *([ValidateAverage()] if optimization.ema else []),
+                *callbacks,
+            ],
             shuffle=False,  # The batches are shuffled already.
             verbose=0,
         )
@@ -89,29 +92,65 @@ def _begin_in_time(
 
 def compile_model(
     model: keras.Model,
-    *,
-    one_hot: bool,
-    learning_rate: float,
-    weight_decay: float,
+    optimization: Optimization,
     steps: int,
+    *,
+    one_hot: bool = False,
     rates: Mapping[str, Rate] | None = None,
-) -> None:
+    validate_alike: bool = False,
+) -> keras.Model:
     """Gives a model the loss, metrics and optimizer with which it is trained.
 
     Args:
         model: Gives logits [N, K].
-        one_hot: See `fine_tune`.
-        learning_rate: The highest.
-        weight_decay: Decoupled.
+        optimization: How the weights are trained.
         steps: Of the whole run.
+        one_hot: See `fine_tune`.
         rates: See `fine_tune`.
+        validate_alike: Whether validation measures what is minimized, not plain cross-entropy.
+
+    Returns:
+        The model; where another loss is minimized, a model of the same layers.
     """
-    model.compile(
-        optimizer=make_optimizer(model, learning_rate, weight_decay, steps, rates),
-        loss=LOSSES[one_hot](from_logits=True),
+    trained = _model_to_train(model, optimization, validate_alike)
+    trained.compile(
+        optimizer=make_optimizer(model, optimization, steps, rates),
+        loss=CROSS_ENTROPIES[one_hot](from_logits=True),
         metrics=[ACCURACIES[one_hot](name="accuracy")],  # Keras weights none of these.
         jit_compile=_compiles_well(),
     )
+    return trained
+
+
+def _model_to_train(
+    model: keras.Model, optimization: Optimization, validate_alike: bool
+) -> keras.Model:
+    """The same model, made to minimize that loss, and to measure the one it is compiled with."""
+    loss, smoothing = optimization.loss, optimization.label_smoothing
+    if loss == CROSS_ENTROPY and not smoothing:
+        return model
+    trained = _Trained(model.inputs, model.outputs, name=model.name)
+    trained.minimized, trained.validates_alike = make_loss(loss, smoothing), validate_alike
+    return trained
+
+
+class _Trained(keras.Model):
+    minimized: Callable[[Any, Any], Any]
+    validates_alike: bool
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if not training and not self.validates_alike:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        losses = self.minimized(y, y_pred)
+        weighted = losses if sample_weight is None else losses * sample_weight
+        return keras.ops.mean(weighted) + sum(self.losses)
 
 
 def _compiles_well() -> Any:

@@ -53,12 +53,13 @@ class Monitor:
 
     def _last_better(self, history: Sequence[Mapping[str, float]], by: float) -> int:
         best, found = self._signed(self.start), 0
-        for epoch, value in enumerate(self._values(history), start=1):
+        for epoch, value in enumerate(self.values(history), start=1):
             if value - by > best:  # What is no number is never better.
                 best, found = value, epoch
         return found
 
-    def _values(self, history: Sequence[Mapping[str, float]]) -> Iterator[float]:
+    def values(self, history: Sequence[Mapping[str, float]]) -> Iterator[float]:
+        """The figure of each epoch, with its sign turned where less is better."""
         return (self._signed(row[f"val_{self.name}"]) for row in history)
 
     def _signed(self, value: float) -> float:

@@ -6,42 +6,103 @@ from typing import Any
 import keras
 
 from toolkit.training.discriminative import Rate, discriminative
-
-WARM_UP = 0.1
+from toolkit.training.optimization import Optimization
+from toolkit.training.optimizer_entries import find_optimizer
+from toolkit.training.schedules import COSINE, PLATEAU, make_schedule, warm_up_steps
 
 
 def make_optimizer(
     model: keras.Model,
-    learning_rate: float,
-    weight_decay: float,
+    optimization: Optimization,
     steps: int,
     rates: Mapping[str, Rate] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """AdamW that warms up over the first tenth of the steps and then falls along a cosine to 0.
+    """Makes one of Keras' optimizers, with a learning rate that follows a schedule.
 
     Args:
         model: Its biases and one-dimensional scales are spared the weight decay.
-        learning_rate: The highest, at the end of the warm-up.
-        weight_decay: Decoupled, times the learning rate, in each step.
+        optimization: What is asked for.
         steps: Of the whole run.
         rates: Of variables that are trained more slowly or later than others, by their paths.
 
-    See Loshchilov and Hutter 2017 (SGDR) and 2019 (AdamW).
+    Returns:
+        The optimizer; with the schedule "plateau" it has a variable `plateau_factor`, which scales
+        the learning rate.
+
+    Raises:
+        UnknownNameError: There is no such optimizer or schedule.
+
+    See Loshchilov and Hutter 2019 (AdamW).
     """
-    warm_up = max(1, int(WARM_UP * steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=learning_rate / warm_up,  # With 0, the first step would be lost.
-        decay_steps=max(1, steps - warm_up),
-        warmup_target=float(learning_rate),
-        warmup_steps=warm_up,
-    )
-    # Clipping only meets the rare step that would undo what the network has learned.
-    values: dict[str, Any] = {"weight_decay": weight_decay, "global_clipnorm": 1.0}
-    kind = keras.optimizers.AdamW
+    wanted, entry = optimization, find_optimizer(optimization.optimizer)
+    rate = make_learning_rate(wanted.schedule, wanted.learning_rate, steps, wanted.warmup)
+    values: dict[str, Any] = {
+        "weight_decay": wanted.weight_decay,
+        "global_clipnorm": wanted.clip_norm or None,
+        "use_ema": wanted.ema > 0,
+        "ema_momentum": wanted.ema,
+        **dict(entry.settings),
+    }
+    kind = getattr(keras.optimizers, entry.keras_name)
     if rates:
         kind = discriminative(kind)
         values["rates"] = [rates.get(v.path, Rate()) for v in model.trainable_variables]
-    optimizer = kind(schedule, **values)
+    optimizer = kind(rate, **values)
+    if wanted.schedule == PLATEAU:
+        optimizer.plateau_factor = optimizer.add_variable((), "ones", name="plateau_factor")
+        rate.factor = optimizer.plateau_factor
     spared = [v for v in model.trainable_variables if len(v.shape) < 2]
     optimizer.exclude_from_weight_decay(var_list=spared)
     return optimizer
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule of `toolkit.training.schedules`, as Keras' optimizers take it.
+
+    Args:
+        name: Of the schedule.
+        learning_rate: The highest.
+        steps: Of the whole run.
+        warmup: Share of the run, 0 to 1; by default the schedule's own.
+
+    Attributes:
+        factor: Scales the rate. Where it changes in a run, it must be a variable of the optimizer:
+            JAX takes any other for a constant.
+    """
+
+    def __init__(
+        self, name: str, learning_rate: float, steps: int, warmup: float | None = None
+    ) -> None:
+        super().__init__()
+        self._config = {
+            "name": name,
+            "learning_rate": learning_rate,
+            "steps": steps,
+            "warmup": warmup,
+        }
+        self._rate = make_schedule(name, learning_rate, steps, warmup, keras.ops)
+        self.factor: Any = 1.0
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of a step, counted from 0: float32."""
+        return self._rate(keras.ops.cast(step, "float32")) * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        """Its arguments."""
+        return self._config
+
+
+def make_learning_rate(
+    name: str, learning_rate: float, steps: int, warmup: float | None = None
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A named schedule as a Keras object; the arguments are those of `Schedule`."""
+    if name != COSINE:
+        return Schedule(name, learning_rate, steps, warmup)
+    # Keras' own rounds otherwise inside a graph, and runs are to be repeated to the bit.
+    rise = warm_up_steps(name, steps, warmup)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=learning_rate / rise,
+        decay_steps=max(1, steps - rise),
+        warmup_target=float(learning_rate),
+        warmup_steps=rise,
+    )

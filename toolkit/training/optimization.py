@@ -1,0 +1,40 @@
+"""How weights are trained: what is minimized, and by which steps."""
+
+from dataclasses import dataclass
+
+from toolkit.training.losses import CROSS_ENTROPY
+from toolkit.training.optimizer_entries import ADAMW
+from toolkit.training.schedules import COSINE
+
+CLIP_NORM = 1.0
+"""It only meets the rare step that would undo what the network has learned."""
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """What decides each step of the weights, but for the images and the gradients.
+
+    Attributes:
+        learning_rate: The highest, at the end of the warm-up.
+        weight_decay: Decoupled, times the learning rate, in each step, whatever the optimizer.
+        optimizer: One of `toolkit.training.optimizer_entries.OPTIMIZERS`.
+        schedule: One of `toolkit.training.schedules.FALLS`.
+        warmup: Share of the run, 0 to 1; None: the schedule's own.
+        clip_norm: A step's gradients, all together, are shortened to it if they are longer; 0:
+            they never are.
+        ema: Momentum, 0 to 1, of a moving average of the weights that is kept beside them, and is
+            what is validated and restored; 0: none.
+        loss: What is minimized, one of `toolkit.training.losses.LOSSES`. Validation always measures
+            plain cross-entropy.
+        label_smoothing: Share of each label that is spread evenly over all classes, 0 to 1.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    optimizer: str = ADAMW
+    schedule: str = COSINE
+    warmup: float | None = None
+    clip_norm: float = CLIP_NORM
+    ema: float = 0.0
+    loss: str = CROSS_ENTROPY
+    label_smoothing: float = 0.0

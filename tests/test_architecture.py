@@ -23,7 +23,7 @@ ORDER = [
     ["options", "result"],
     ["run_record"],
     ["probing"],
-    ["class_changes", "tuning"],
+    ["class_changes", "head_start", "tuning"],
     ["checks"],
     ["auditing", "augmenting", "job", "splitting"],
     ["cli"],

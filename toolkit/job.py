@@ -11,9 +11,11 @@ import keras
 import numpy as np
 
 from toolkit import backbones
+from toolkit.backbones.pooling import AVG, check_pooling
 from toolkit.backbones.standardize import BACKBONE, check_normalization, standardize
 from toolkit.cache import DEFAULT_SIZE, make_room, parse_size
 from toolkit.classifier.engine import check_engine
+from toolkit.classifier.head import LINEAR
 from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.clock import Clock
 from toolkit.data.batches import labelled_batches, steps_per_epoch
@@ -29,6 +31,7 @@ from toolkit.data.statistics import measure_pixels
 from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
+from toolkit.head_start import HeadStart, start_head
 from toolkit.options import FinetuneOptions, check_unfreeze, model_name
 from toolkit.probing import FrozenNetwork, compute_split_features, fit_on_features
 from toolkit.progress import Reporter
@@ -44,7 +47,7 @@ from toolkit.tuning import TrainingData, make_training_data
 if TYPE_CHECKING:
     import albumentations
 
-PROBE, FINETUNED = "probe", "finetuned"
+PROBE, TRAINED_HEAD, FINETUNED = "probe", "head", "finetuned"
 PREDICTION_BATCH = 64
 
 
@@ -67,6 +70,15 @@ def finetune(
     patience: int = 5,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
+    head: str = "linear",
+    head_layers: int | None = None,
+    head_width: int | None = None,
+    activation: str | None = None,
+    head_batchnorm: bool = False,
+    initializer: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    pooling: str = AVG,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
     mix: str = "none",
     class_weights: str = "none",
@@ -109,6 +121,19 @@ def finetune(
         patience: Epochs without a lower validation loss before training stops.
         dropout: Share of the features that is dropped in training.
         weight_decay: AdamW's.
+        head: "linear": one layer, which starts from the probe. "mlp": hidden layers, trained alone
+            on the cached features before any stage of the backbone is.
+        head_layers: Hidden layers of an mlp; by default 1.
+        head_width: Units of each; by default half of the layer before, but no fewer than classes.
+        activation: Of the hidden layers: "relu" (the default), "leaky_relu" (slope 0.2), "elu",
+            "gelu", "silu", "tanh", "sigmoid" or "maxout" (the larger of two linear pieces).
+        head_batchnorm: Whether each hidden layer normalizes its batches.
+        initializer: Of an mlp's kernels: "glorot" (the default), "he", "lecun", "orthogonal"; and
+            to be studied, "zeros", "small-gaussian" and "large-gaussian" (deviation 0.01 and 1).
+        l1: Times the absolute values of the head's kernels, added to the training loss.
+        l2: Times their squares, as well.
+        pooling: How the backbone's last feature map becomes features: "avg", "max", or "avg+max",
+            both side by side.
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
             also with "-no-flip"; "auto": light, without flips for the sample digits; or a pipeline
             of albumentations, or the JSON or YAML file that `albumentations.save` wrote.
@@ -164,6 +189,15 @@ def finetune(
         patience=patience,
         dropout=dropout,
         weight_decay=weight_decay,
+        head=head,
+        head_layers=head_layers,
+        head_width=head_width,
+        activation=activation,
+        head_batchnorm=head_batchnorm,
+        initializer=initializer,
+        l1=l1,
+        l2=l2,
+        pooling=pooling,
         augment=choose_policy(augment, listing.flips),
         mix=mix,
         class_weights=class_weights,
@@ -174,6 +208,7 @@ def finetune(
         seed=seed,
     )
     check_crop(options.crop)
+    check_pooling(options.pooling)
     check_normalization(options.normalize)
     check_engine(options.engine)
     check_unfreeze(options.unfreeze, [stage.name for stage in entry.stages])
@@ -184,7 +219,11 @@ def finetune(
         with clock("network"):
             keras.utils.set_random_seed(seed)
             network = backbones.load(
-                entry.name, weights=options.weights, image_size=image_size, mirror=weights_mirror
+                entry.name,
+                weights=options.weights,
+                image_size=image_size,
+                mirror=weights_mirror,
+                pooling=pooling,
             )
             _, height, width, _ = network.model.input_shape
             preparation = Preparation(height, width, max_pixels, crop=crop)
@@ -206,6 +245,7 @@ def finetune(
                     image_size=image_size,
                     mirror=weights_mirror,
                     standardize=partial(standardize, normalize, statistics),
+                    pooling=pooling,
                 )
         with clock("features"):
             frozen = FrozenNetwork(network.model, preparation, options, reporter)
@@ -218,17 +258,22 @@ def finetune(
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
             images_digest = data_digest(features.table)
             run.keep_data(images_digest)
-            model = attach_head(network.model, probe.kernel, probe.bias, dropout, seed)
+            start = start_head(frozen, probed, run.folder / "head")
+            model = start.model
+            if options.head != LINEAR:
+                reporter.say(f"Head, {clock.total:.0f} s after the start: {summary(start.metrics)}")
             stages = backbones.stage_layers(network.model, entry)
             trained_stages = freeze_below(model, stages, options.unfreeze)
-            checkpoint = Checkpoint(run.folder, patience, probe_metrics["loss"])
+            checkpoint = Checkpoint(run.folder, patience, start.metrics["loss"])
             training = make_training_data(
                 model, frozen_layers(stages, trained_stages), features.table, frozen, probed.engine
             )
             _fine_tune(training, len(features.table.split(TRAIN)), checkpoint, options, reporter)
             choice = _choose(
-                model, probe_metrics, checkpoint, features.table, preparation, reporter
+                start, probe_metrics, checkpoint, features.table, preparation, reporter
             )
+            if choice.chosen == PROBE and options.head != LINEAR:
+                model = attach_head(network.model, probe.kernel, probe.bias)
             reporter.say(f"Kept: {choice.chosen}: {choice.why}")
         with clock("test"):
             test = features.split(TEST)
@@ -247,6 +292,7 @@ def finetune(
                     "chosen": choice.chosen,
                     "why": choice.why,
                     "probe": probe_metrics,
+                    **({} if options.head == LINEAR else {"head": start.metrics}),
                     "validation": choice.metrics,
                     "test": test_metrics,
                 },
@@ -283,7 +329,7 @@ def finetune(
 
 @dataclass(frozen=True)
 class _Choice:
-    """Which of probe and fine-tuned network is kept, and its figures on validation."""
+    """Which of probe, trained head and fine-tuned network is kept, and its validation figures."""
 
     chosen: str
     why: str
@@ -318,7 +364,7 @@ def _fine_tune(
 
 
 def _choose(
-    model: keras.Model,
+    start: HeadStart,
     probe_metrics: dict[str, Any],
     checkpoint: Checkpoint,
     table: ImageTable,
@@ -326,21 +372,32 @@ def _choose(
     reporter: Reporter,
 ) -> _Choice:
     """Takes what is better on validation, and leaves the model with its weights."""
-    if checkpoint.best_epoch == 0:
+    measured = {PROBE: probe_metrics}
+    if start.metrics is not probe_metrics:
+        measured[TRAINED_HEAD] = start.metrics
+    if checkpoint.best_epoch:
+        validation = table.split(VALIDATION)
+        probabilities = _predict(start.model, validation, preparation, reporter, "Validating")
+        measured[FINETUNED] = measure(validation.labels, probabilities, validation.classes)
+    # The cheaper is kept where it is as good: it comes first.
+    chosen = max(measured, key=lambda name: (measured[name]["accuracy"], -measured[name]["loss"]))
+    if chosen != FINETUNED and checkpoint.best_epoch:
+        checkpoint.restore_start(start.model)
+    return _Choice(chosen, _why(measured, checkpoint), measured[chosen])
+
+
+def _why(measured: dict[str, dict[str, Any]], checkpoint: Checkpoint) -> str:
+    """How those that were measured compare on validation."""
+    if len(measured) == 1:
         why = "no epoch of fine-tuning lowered the validation loss"
-        return _Choice(PROBE, why if checkpoint.history else "nothing was tuned", probe_metrics)
-    validation = table.split(VALIDATION)
-    probabilities = _predict(model, validation, preparation, reporter, "Validating")
-    tuned = measure(validation.labels, probabilities, validation.classes)
-    comparison = (
-        f"on {tuned['n']:,} validation images, fine-tuning gives {tuned['accuracy']:.2%} "
-        f"(loss {tuned['loss']:.3f}), the probe {probe_metrics['accuracy']:.2%} "
-        f"(loss {probe_metrics['loss']:.3f})"
-    )
-    if (tuned["accuracy"], -tuned["loss"]) > (probe_metrics["accuracy"], -probe_metrics["loss"]):
-        return _Choice(FINETUNED, comparison, tuned)
-    checkpoint.restore_start(model)
-    return _Choice(PROBE, comparison, probe_metrics)
+        return why if checkpoint.history else "nothing was tuned"
+    names = {FINETUNED: "fine-tuning", TRAINED_HEAD: "the head alone", PROBE: "the probe"}
+    first, *others = ((name, measured[key]) for key, name in names.items() if key in measured)
+    parts = [
+        f"{first[0]} gives {first[1]['accuracy']:.2%} (loss {first[1]['loss']:.3f})",
+        *(f"{name} {each['accuracy']:.2%} (loss {each['loss']:.3f})" for name, each in others),
+    ]
+    return f"on {measured[PROBE]['n']:,} validation images, {', '.join(parts)}"
 
 
 def _predict(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.classifier.head import Head
 from toolkit.data.manifest import is_manifest
 from toolkit.data.mix import check_mix
 from toolkit.data.source import Source
@@ -37,6 +38,15 @@ class FinetuneOptions:
     patience: int
     dropout: float
     weight_decay: float
+    head: str
+    head_layers: int | None
+    head_width: int | None
+    activation: str | None
+    head_batchnorm: bool
+    initializer: str | None
+    l1: float
+    l2: float
+    pooling: str
     augment: str
     mix: str
     class_weights: str
@@ -59,7 +69,31 @@ class FinetuneOptions:
         _check("--learning-rate", "above 0 and at most 1", self.learning_rate, 1e-12, 1)
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
+        _check("--l1", "from 0 to 1", self.l1, 0, 1)
+        _check("--l2", "from 0 to 1", self.l2, 0, 1)
+        check_hidden(self.network_head)
         _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
+
+    @property
+    def network_head(self) -> Head:
+        """What is put on the backbone."""
+        return Head(
+            kind=self.head,
+            layers=self.head_layers,
+            width=self.head_width,
+            activation=self.activation,
+            batchnorm=self.head_batchnorm,
+            initializer=self.initializer,
+            l1=self.l1,
+            l2=self.l2,
+        )
+
+
+def check_hidden(head: Head) -> None:
+    """Refuses a number of hidden layers, or of their units, that no head can have."""
+    for name, number in (("--head-layers", head.layers), ("--head-width", head.width)):
+        if number is not None:
+            check_whole(name, number, 1)
 
 
 def check_unfreeze(unfreeze: int, stages: list[str]) -> None:

@@ -106,12 +106,14 @@ class Probed:
         features: Of all images, with their splits.
         probe: Fitted on those of the training split.
         metrics: Measured on exact features of the validation split.
+        validation: Those features.
     """
 
     engine: Engine
     features: Features
     probe: Probe
     metrics: dict[str, Any]
+    validation: Features
 
 
 def compute_split_features(frozen: FrozenNetwork, table: ImageTable, engine: Engine) -> Features:
@@ -143,7 +145,7 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
             again = replace(features, store=frozen.features(features.table, engine).store)
             return fit_on_features(frozen, again, engine)
     classes = features.table.classes
-    return Probed(engine, features, probe, measure(labels, probabilities, classes))
+    return Probed(engine, features, probe, measure(labels, probabilities, classes), exact)
 
 
 def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:

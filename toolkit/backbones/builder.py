@@ -10,6 +10,7 @@ import keras
 
 from toolkit.backbones.entry import Backbone
 from toolkit.backbones.normalization import fill_normalization, normalize
+from toolkit.backbones.pooling import AVG, with_pooling
 from toolkit.backbones.registry import find
 from toolkit.backbones.weights import WeightsOrigin, load_weights
 from toolkit.errors import OptionError
@@ -84,6 +85,7 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     mirror: str | None = None,
     standardize: Standardize | None = None,
+    pooling: str = AVG,
 ) -> LoadedBackbone:
     """As `build`, with the registry's entry and where the weights came from.
 
@@ -94,6 +96,7 @@ def load(
         image_size: See `build`.
         mirror: See `build`.
         standardize: What is done to the pixels before the network's own normalization.
+        pooling: Of the last feature map, see `with_pooling`; not with a classification layer.
     """
     backbone = find(name)
     height, width = _image_size(image_size, backbone, classification_layer)
@@ -106,7 +109,7 @@ def load(
     origin = load_weights(
         model, backbone, weights, classification_layer=classification_layer, mirror=mirror
     )
-    return LoadedBackbone(model, backbone, origin)
+    return LoadedBackbone(with_pooling(model, pooling), backbone, origin)
 
 
 def _outputs(

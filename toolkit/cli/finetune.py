@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.head_options import head_options
 from toolkit.cli.source_options import SOURCE_HELP, source_options, split_option
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     help="Share of the features that is dropped in training.",
 )
 @click.option("--weight-decay", default=1e-3, show_default=True, help="AdamW's.")
+@head_options
 @click.option(
     "--augment",
     default="auto",
@@ -212,7 +214,11 @@ def _table(result: "FinetuneResult") -> "Table":
 
     metrics = result.metrics
     low, high = metrics["test"]["accuracy_ci95"]
-    kept = {"probe": "the probe", "finetuned": "the fine-tuned network"}[metrics["chosen"]]
+    kept = {
+        "probe": "the probe",
+        "head": "the head, without fine-tuning",
+        "finetuned": "the fine-tuned network",
+    }[metrics["chosen"]]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column()

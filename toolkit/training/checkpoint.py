@@ -46,7 +46,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def resume(self, model: keras.Model) -> int:
         """Puts a compiled model where the folder's run was left; gives the epochs that are done."""
-        self._start = _copy(model.trainable_variables)
+        self._start = _copy(_weights(model))
         if not (self._folder / STATE).exists():
             return 0
         model.optimizer.build(model.trainable_variables)
@@ -55,7 +55,7 @@ class Checkpoint(keras.callbacks.Callback):
             values, record = _load(self._folder / STATE, variables)
             history, best_epoch = record["history"], record["best_epoch"]
             if best_epoch:
-                _load(self._folder / BEST.format(best_epoch), model.trainable_variables)
+                _load(self._folder / BEST.format(best_epoch), _weights(model))
                 self._best_loss = history[best_epoch - 1]["val_loss"]
         except _DAMAGED as error:
             log.warning("The state of the unfinished training is damaged: starting anew. %s", error)
@@ -71,14 +71,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore_start(self, model: keras.Model) -> None:
         """Gives the model the weights that training started from."""
-        _assign(model.trainable_variables, self._start)
+        _assign(_weights(model), self._start)
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the best weights, those of the start where none were better."""
         values = self._start
         if self.best_epoch:
-            values, _ = _load(self._best_file(), model.trainable_variables)
-        _assign(model.trainable_variables, values)
+            values, _ = _load(self._best_file(), _weights(model))
+        _assign(_weights(model), values)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Writes what a resumed run needs, the best weights first."""
@@ -87,7 +87,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         if row["val_loss"] < self._best_loss:
             self._best_loss, self.best_epoch = row["val_loss"], epoch + 1
-            _save(self._best_file(), _copy(self.model.trainable_variables), {})
+            _save(self._best_file(), _copy(_weights(self.model)), {})
         record = {"history": self.history, "best_epoch": self.best_epoch}
         _save(self._folder / STATE, _copy(_state_variables(self.model)), record)
         self._delete_surpassed()
@@ -107,11 +107,22 @@ class Checkpoint(keras.callbacks.Callback):
 _DAMAGED = (*DAMAGED_ARRAYS, OSError, LookupError, NotImplementedError, zipfile.BadZipFile)
 
 
+def _weights(model: keras.Model) -> list[keras.Variable]:
+    """The weights that training changes, with the statistics of a head's BatchNormalization."""
+    norms = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
+    statistics = [variable for norm in norms for variable in norm.non_trainable_variables]
+    return [*model.trainable_variables, *statistics]
+
+
 def _state_variables(model: keras.Model) -> list[keras.Variable]:
     """All that training changes: weights, the optimizer's state, random generators."""
     weights = {id(weight) for weight in model.weights}
     generators = [v for v in model.non_trainable_variables if id(v) not in weights]
-    return [*model.trainable_variables, *generators, *model.optimizer.variables]
+    return [*_weights(model), *generators, *model.optimizer.variables]
 
 
 def _copy(variables: list[keras.Variable]) -> list[np.ndarray]:

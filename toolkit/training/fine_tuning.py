@@ -7,6 +7,7 @@ import keras
 
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.optimizer import make_optimizer
+from toolkit.training.penalty import SparedPenalty
 
 LOSSES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
 ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
@@ -56,7 +57,7 @@ def fine_tune(
             steps_per_epoch=steps_per_epoch,
             initial_epoch=done,
             epochs=epochs,
-            callbacks=[checkpoint, *callbacks],
+            callbacks=[SparedPenalty(), checkpoint, *callbacks],
             shuffle=False,  # The batches are shuffled already.
             verbose=0,
         )

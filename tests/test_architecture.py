@@ -25,7 +25,7 @@ ORDER = [
     ["probing"],
     ["class_changes", "head_start", "tuning"],
     ["checks"],
-    ["auditing", "augmenting", "job", "splitting"],
+    ["auditing", "augmenting", "classifying", "job", "splitting"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

@@ -7,8 +7,10 @@ if TYPE_CHECKING:
     from toolkit import backbones, cache
     from toolkit.auditing import AuditResult, audit
     from toolkit.augmenting import AugmentResult, augment
+    from toolkit.classifying import classify
     from toolkit.data.source import Source
     from toolkit.job import finetune
+    from toolkit.result import ClassifyResult
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
     from toolkit.splitting import SplitResult, split
@@ -17,6 +19,7 @@ __all__ = [
     "AuditResult",
     "AugmentResult",
     "Classifier",
+    "ClassifyResult",
     "Evaluation",
     "Prediction",
     "Source",
@@ -25,6 +28,7 @@ __all__ = [
     "augment",
     "backbones",
     "cache",
+    "classify",
     "evaluate",
     "finetune",
     "load",
@@ -36,12 +40,14 @@ _MODULES = {
     "AuditResult": "toolkit.auditing",
     "AugmentResult": "toolkit.augmenting",
     "Classifier": "toolkit.serving.loaded",
+    "ClassifyResult": "toolkit.result",
     "Evaluation": "toolkit.serving.evaluate",
     "Prediction": "toolkit.serving.loaded",
     "Source": "toolkit.data.source",
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
+    "classify": "toolkit.classifying",
     "evaluate": "toolkit.serving.evaluate",
     "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",

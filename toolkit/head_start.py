@@ -20,9 +20,9 @@ from toolkit.probing import FrozenNetwork, Probed
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.class_weights import class_weights
 from toolkit.training.fine_tuning import fine_tune
-from toolkit.training.probe import feature_moments
+from toolkit.training.probe import Probe, feature_moments
 
-BATCH_SIZE, LEARNING_RATE, PATIENCE = 32, 1e-3, 10
+BATCH_SIZE, LEARNING_RATE, PATIENCE = 32, 3e-4, 10
 
 STEPS, MOST_EPOCHS, LEAST_EPOCHS = 1500, 100, 5
 """An MLP alone is trained about so many steps, in so many epochs at most and at least."""
@@ -43,7 +43,7 @@ class HeadStart:
     metrics: dict[str, Any]
 
 
-def start_head(frozen: FrozenNetwork, probed: Probed, folder: Path) -> HeadStart:
+def start_head(frozen: FrozenNetwork, probed: Probed[Probe], folder: Path) -> HeadStart:
     """Puts on a backbone the head that the options ask for.
 
     A linear head takes the probe's weights. An MLP cannot, and with random weights it would tear
@@ -58,7 +58,7 @@ def start_head(frozen: FrozenNetwork, probed: Probed, folder: Path) -> HeadStart
     options, probe = frozen.options, probed.probe
     head = options.network_head
     if head.kind == LINEAR:
-        penalty = make_penalty(head.l1, head.l2)
+        penalty = make_penalty(head.l1, head.l2 or 0.0)
         model = attach_head(
             frozen.model, probe.kernel, probe.bias, options.dropout, options.seed, penalty
         )
@@ -72,7 +72,9 @@ def start_head(frozen: FrozenNetwork, probed: Probed, folder: Path) -> HeadStart
     return HeadStart(model, measure(exact.table.labels, _predict(alone, exact.values), classes))
 
 
-def _train(head: keras.Model, probed: Probed, options: FinetuneOptions, folder: Path) -> None:
+def _train(
+    head: keras.Model, probed: Probed[Probe], options: FinetuneOptions, folder: Path
+) -> None:
     """Trains a head on the features of the training split, and leaves it with the best weights."""
     folder.mkdir(exist_ok=True)
     train, validation = probed.features.split(TRAIN), probed.features.split(VALIDATION)

@@ -77,7 +77,7 @@ def finetune(
     head_batchnorm: bool = False,
     initializer: str | None = None,
     l1: float = 0.0,
-    l2: float = 0.0,
+    l2: float | None = None,
     pooling: str = AVG,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
     mix: str = "none",
@@ -131,7 +131,7 @@ def finetune(
         initializer: Of an mlp's kernels: "glorot" (the default), "he", "lecun", "orthogonal"; and
             to be studied, "zeros", "small-gaussian" and "large-gaussian" (deviation 0.01 and 1).
         l1: Times the absolute values of the head's kernels, added to the training loss.
-        l2: Times their squares, as well.
+        l2: Times their squares, as well; by default 0, for an mlp 0.003.
         pooling: How the backbone's last feature map becomes features: "avg", "max", or "avg+max",
             both side by side.
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none

@@ -45,7 +45,7 @@ class FinetuneOptions:
     head_batchnorm: bool
     initializer: str | None
     l1: float
-    l2: float
+    l2: float | None
     pooling: str
     augment: str
     mix: str
@@ -70,7 +70,7 @@ class FinetuneOptions:
         _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
         _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         _check("--l1", "from 0 to 1", self.l1, 0, 1)
-        _check("--l2", "from 0 to 1", self.l2, 0, 1)
+        _check("--l2", "from 0 to 1", self.l2 or 0, 0, 1)
         check_hidden(self.network_head)
         _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
 
@@ -87,6 +87,30 @@ class FinetuneOptions:
             l1=self.l1,
             l2=self.l2,
         )
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """What decides the result of `toolkit.classify`, which explains each."""
+
+    data: Source
+    backbone: str
+    classifier: str
+    layer: str | None
+    pooling: str
+    weights: str
+    image_size: int | tuple[int, int] | None
+    crop: str
+    split: Sequence[float] | str
+    engine: str
+    cache_size: int
+    max_pixels: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_fractions(self.split)
+        check_whole("--seed", self.seed, 0)
+        _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
 
 
 def check_hidden(head: Head) -> None:

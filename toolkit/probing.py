@@ -2,8 +2,10 @@
 
 import functools
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -21,9 +23,9 @@ from toolkit.data.prepare import Preparation
 from toolkit.data.splits import check_classes
 from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
-from toolkit.options import FinetuneOptions
+from toolkit.options import ClassifyOptions, FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.class_weights import class_weights
+from toolkit.training.class_weights import NONE, class_weights
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
@@ -33,8 +35,11 @@ SAMPLED_ROWS = 64
 SAMPLED_IMAGES = 16
 
 
+Options = TypeVar("Options", bound=FinetuneOptions | ClassifyOptions)
+
+
 @dataclass(frozen=True)
-class FrozenNetwork:
+class FrozenNetwork(Generic[Options]):
     """A network that is run over images as it is.
 
     Attributes:
@@ -46,7 +51,7 @@ class FrozenNetwork:
 
     model: keras.Model
     preparation: Preparation
-    options: FinetuneOptions
+    options: Options
     reporter: Reporter
     _samples: dict[str, Sample] = field(default_factory=dict, init=False, repr=False)
 
@@ -97,8 +102,18 @@ def sample_images(table: ImageTable, preparation: Preparation) -> Sample:
     return Sample(" ".join([preparation.key, *some.digests]), functools.cache(read))
 
 
+class Predictor(Protocol):
+    """What is fitted on features."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities float32 [N, K] for features [N, D]."""
+
+
+P = TypeVar("P", bound=Predictor)
+
+
 @dataclass(frozen=True)
-class Probed:
+class Probed(Generic[P]):
     """A probe and what it was fitted on.
 
     Attributes:
@@ -111,7 +126,7 @@ class Probed:
 
     engine: Engine
     features: Features
-    probe: Probe
+    probe: P
     metrics: dict[str, Any]
     validation: Features
 
@@ -124,11 +139,26 @@ def compute_split_features(frozen: FrozenNetwork, table: ImageTable, engine: Eng
     return features.with_splits(frozen.options.split, frozen.options.seed)
 
 
-def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -> Probed:
-    """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features."""
+def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -> Probed[Probe]:
+    """Fits the probe of the main job, see `fit_checked`."""
+    weighting = getattr(frozen.options, "class_weights", NONE)
+    return fit_checked(frozen, features, engine, partial(_fit, weighting=weighting))
+
+
+def fit_checked(
+    frozen: FrozenNetwork, features: Features, engine: Engine, fit: Callable[[Features], P]
+) -> Probed[P]:
+    """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features.
+
+    Args:
+        frozen: The network, whose exact features the probe is measured on.
+        features: Of all images, with their splits.
+        engine: What has computed them.
+        fit: Fits on the training split of features that it is given.
+    """
     validation = features.split(VALIDATION)
     exact = frozen.exact(validation, engine, features.table, "Checking features")
-    probe = _fit(features, frozen.options.class_weights)
+    probe = fit(features)
     labels = validation.table.labels
     probabilities = probe.predict(exact.values)
     if exact is not validation:
@@ -143,7 +173,7 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
             )
             engine = frozen.engine(FLOAT32, features.table)
             again = replace(features, store=frozen.features(features.table, engine).store)
-            return fit_on_features(frozen, again, engine)
+            return fit_checked(frozen, again, engine, fit)
     classes = features.table.classes
     return Probed(engine, features, probe, measure(labels, probabilities, classes), exact)
 

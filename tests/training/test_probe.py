@@ -194,7 +194,7 @@ def test_one_thread_where_there_are_few_rows_changes_no_result(data, monkeypatch
 
     monkeypatch.setattr(probe_module, "threadpool_limits", spy)
     one = fit_probe(*data, 4)
-    monkeypatch.setattr(probe_module, "_MANY", len(data[0]))
+    monkeypatch.setattr(probe_module, "MANY", len(data[0]))
     many = fit_probe(*data, 4)
 
     assert limits == [(1, "blas")] * len(STRENGTHS) + [(None, "blas")] * len(STRENGTHS)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from toolkit.classifier.head import Head
+from toolkit.classifier.head import MLP_L2, Head
 from toolkit.classifier.model import HEAD, HEAD_PREFIX, PROBABILITIES, make_penalty
 
 MAXOUT_PIECES = 2
@@ -85,7 +85,7 @@ def _dense(head: Head, units: int, name: str, seed: int, use_bias: bool) -> kera
         units,
         use_bias=use_bias,
         kernel_initializer=make_initializer(head.initializer or "glorot", seed),
-        kernel_regularizer=make_penalty(head.l1, head.l2),
+        kernel_regularizer=make_penalty(head.l1, MLP_L2 if head.l2 is None else head.l2),
         dtype="float32",
         name=name,
     )

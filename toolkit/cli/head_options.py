@@ -50,7 +50,10 @@ _OPTIONS = [
         "--l1", default=0.0, show_default=True, help="Penalty on the head's absolute weights."
     ),
     click.option(
-        "--l2", default=0.0, show_default=True, help="Penalty on the head's squared weights."
+        "--l2",
+        type=float,
+        metavar="FLOAT",
+        help="Penalty on the head's squared weights.  [default: 0; for an mlp 0.003]",
     ),
     pooling_option,
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from toolkit.data.policies import NONE
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import TEST, TRAIN, ImageTable
 from toolkit.data.views import Views
@@ -108,7 +109,7 @@ def _draw(trained: Trained, extra: Path) -> None:
     records.draw_results(trained.table.split(TEST), classes, trained.test_probabilities, extra)
     probe = trained.metrics["probe"]
     pictures.learning_curves(trained.history, probe, extra / "learning_curves.png")
-    views = Views(options["augment"], options["seed"], records.DRAWS)
+    views = Views(options.get("augment", NONE), options["seed"], records.DRAWS)
     if views.augment is not None:
         train = trained.table.split(TRAIN)
         path = extra / "augmentations.png"

@@ -13,7 +13,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 _CHUNK = 8192
 
-_MANY = 4 * _CHUNK
+MANY = 4 * _CHUNK
 """Below so many rows, the product of a tall and a narrow matrix is faster in one thread."""
 
 
@@ -75,7 +75,7 @@ def fit_probe(
     # probe takes all classes to be equally frequent, and would be blamed for that otherwise.
     judged = _row_weights(class_weights, validation_labels)
     for strength in sorted(strengths, reverse=True):
-        with threadpool_limits(1 if len(features) < _MANY else None, "blas"):
+        with threadpool_limits(1 if len(features) < MANY else None, "blas"):
             result = minimize(
                 _loss_and_gradient,
                 parameters,

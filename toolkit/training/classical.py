@@ -71,8 +71,9 @@ class Classical:
 
         Standardization and scale are folded in. For linear classifiers alone.
         """
-        coefficients, intercept = self.estimator.coef_.T, self.estimator.intercept_
-        coefficients, intercept = _two_columns(coefficients), _two_columns(intercept[None])[0]
+        # For two classes, ridge's are one axis short.
+        coefficients = _two_columns(np.atleast_2d(self.estimator.coef_).T)
+        intercept = _two_columns(np.atleast_2d(self.estimator.intercept_))[0]
         kernel = self.scale * coefficients / self.deviation[:, None]
         bias = self.scale * intercept - self.mean @ kernel
         return kernel.astype(np.float32), bias.astype(np.float32)

@@ -11,6 +11,7 @@ import pytest
 
 import toolkit
 from tests.conftest import ROOT, SMALL, run_toolkit
+from tests.classifier.test_mlp import history_of_a_deep_head
 from tests.training.test_fine_tuning import mixed_and_weighted
 
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -53,17 +54,19 @@ def test_the_whole_command_with_jax(images, tmp_path):
 
 
 @needs_jax
-def test_mixed_and_weighted_images_train_the_same_network_with_jax(tmp_path):
+@pytest.mark.parametrize("train", [mixed_and_weighted, history_of_a_deep_head])
+def test_the_same_network_is_trained_with_jax(train, tmp_path):
     code = (
-        "import json, pathlib, sys; from tests.training.test_fine_tuning import mixed_and_weighted;"
-        "print(json.dumps(mixed_and_weighted(pathlib.Path(sys.argv[1]))))"
+        "import importlib, json, pathlib, sys;"
+        "train = getattr(importlib.import_module(sys.argv[1]), sys.argv[2]);"
+        "print(json.dumps(train(pathlib.Path(sys.argv[3]))))"
     )
-    command = [sys.executable, "-c", code, tmp_path / "jax"]
+    command = [sys.executable, "-c", code, train.__module__, train.__name__, tmp_path / "jax"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
-    expected = mixed_and_weighted(tmp_path / "tensorflow")
+    expected = train(tmp_path / "tensorflow")
     for one, two in zip(json.loads(done.stdout), expected, strict=True):
         assert one.keys() == two.keys()
         assert one == pytest.approx(two, abs=1e-4)

@@ -6,7 +6,8 @@ import numpy as np
 from toolkit.classifier.head import MLP_L2, Head
 from toolkit.classifier.model import HEAD, HEAD_PREFIX, PROBABILITIES, make_penalty
 
-MAXOUT_PIECES = 2
+PIECE_SEEDS = 1000
+"""Between the seeds of a maxout layer's two pieces: more than there are layers."""
 
 
 def attach_mlp(
@@ -56,23 +57,27 @@ def _hidden_layer(
     inputs: keras.KerasTensor, head: Head, width: int, place: int, dropout: float, seed: int
 ) -> keras.KerasTensor:
     name = f"{HEAD_PREFIX}{place}"
-    activation = head.activation or "relu"
-    pieces = MAXOUT_PIECES if activation == "maxout" else 1
-    hidden = _dropout(inputs, dropout, place, seed)
+    inputs = _dropout(inputs, dropout, place, seed)
+    if head.activation == "maxout":
+        # See Goodfellow et al., "Maxout Networks", 2013. Not as one layer's largest units: under
+        # JAX, the gradient of a maximum over an axis may become no number.
+        pieces = [
+            _linear(inputs, head, width, f"{name}_piece{piece}", seed + PIECE_SEEDS * piece + place)
+            for piece in (1, 2)
+        ]
+        return keras.layers.Maximum(name=f"{name}_activation")(pieces)
+    hidden = _linear(inputs, head, width, name, seed + place)
+    return keras.layers.Activation(head.activation or "relu", name=f"{name}_activation")(hidden)
+
+
+def _linear(
+    inputs: keras.KerasTensor, head: Head, width: int, name: str, seed: int
+) -> keras.KerasTensor:
     # The normalization's own offset would make up for a bias.
-    dense = _dense(head, pieces * width, f"{name}_dense", seed + place, not head.batchnorm)
-    hidden = dense(hidden)
-    if head.batchnorm:
-        hidden = keras.layers.BatchNormalization(name=f"{name}_batchnorm")(hidden)
-    if activation == "maxout":
-        return _maxout(hidden, width, name)
-    return keras.layers.Activation(activation, name=f"{name}_activation")(hidden)
-
-
-def _maxout(inputs: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
-    """The largest of each unit's linear pieces; see Goodfellow et al., "Maxout Networks", 2013."""
-    pieces = keras.layers.Reshape((MAXOUT_PIECES, width), name=f"{name}_pieces")(inputs)
-    return keras.layers.GlobalMaxPooling1D(name=f"{name}_activation")(pieces)
+    hidden = _dense(head, width, f"{name}_dense", seed, use_bias=not head.batchnorm)(inputs)
+    if not head.batchnorm:
+        return hidden
+    return keras.layers.BatchNormalization(name=f"{name}_batchnorm")(hidden)
 
 
 def _dropout(inputs: keras.KerasTensor, dropout: float, place: int, seed: int) -> keras.KerasTensor:

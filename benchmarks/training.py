@@ -8,7 +8,8 @@ import numpy as np
 from toolkit import backbones
 from toolkit.backbones import LoadedBackbone
 from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
-from toolkit.options import FinetuneOptions, count_unfrozen
+from toolkit.option_checks import count_unfrozen
+from toolkit.options import FinetuneOptions
 from toolkit.training import fine_tuning
 
 

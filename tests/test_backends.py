@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import toolkit
+from tests.classifier.test_mlp import history_of_a_deep_head
 from tests.conftest import ROOT, SMALL, run_toolkit
 from tests.training.test_fine_tuning import averaged_and_resumed, mixed_and_weighted
 from tests.training.test_unfreezing import unfrozen_in_every_way
@@ -54,6 +55,7 @@ def test_the_whole_command_with_jax(images, tmp_path):
 
 
 TRAININGS = [mixed_and_weighted, averaged_and_resumed, unfrozen_in_every_way]
+TRAININGS += [history_of_a_deep_head]
 
 
 @needs_jax
@@ -64,7 +66,7 @@ def test_the_same_network_is_trained_with_jax(tmp_path, train):
         f"import json, pathlib, sys; from {train.__module__} import {train.__name__} as train;"
         "print(json.dumps(train(pathlib.Path(sys.argv[1]))))"
     )
-    command = [sys.executable, "-c", code, tmp_path / "jax"]
+    command = [sys.executable, "-c", code, train.__module__, train.__name__, tmp_path / "jax"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

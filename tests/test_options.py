@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import ROOT
 from toolkit.data.source import Source
 from toolkit.errors import OptionError, UnknownNameError
-from toolkit.options import FinetuneOptions, count_unfrozen, model_name
+from toolkit.option_checks import count_unfrozen, model_name
+from toolkit.options import FinetuneOptions
 
 GOOD = FinetuneOptions(
     data=Source("images"),
@@ -38,6 +39,15 @@ GOOD = FinetuneOptions(
     ema=0.0,
     loss="cross-entropy",
     label_smoothing=0.0,
+    head="linear",
+    head_layers=None,
+    head_width=None,
+    activation=None,
+    head_batchnorm=False,
+    initializer=None,
+    l1=0.0,
+    l2=None,
+    pooling="avg",
     augment="light",
     mix="none",
     imbalance="none",

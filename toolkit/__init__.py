@@ -7,9 +7,11 @@ if TYPE_CHECKING:
     from toolkit import backbones, cache
     from toolkit.auditing import AuditResult, audit
     from toolkit.augmenting import AugmentResult, augment
+    from toolkit.classifying import classify
     from toolkit.data.source import Source
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
+    from toolkit.result import ClassifyResult
     from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
@@ -19,6 +21,7 @@ __all__ = [
     "AuditResult",
     "AugmentResult",
     "Classifier",
+    "ClassifyResult",
     "Evaluation",
     "LearningRateSearch",
     "Prediction",
@@ -28,6 +31,7 @@ __all__ = [
     "augment",
     "backbones",
     "cache",
+    "classify",
     "draw_schedule",
     "evaluate",
     "find_lr",
@@ -41,6 +45,7 @@ _MODULES = {
     "AuditResult": "toolkit.auditing",
     "AugmentResult": "toolkit.augmenting",
     "Classifier": "toolkit.serving.loaded",
+    "ClassifyResult": "toolkit.result",
     "Evaluation": "toolkit.serving.evaluate",
     "LearningRateSearch": "toolkit.finding_lr",
     "Prediction": "toolkit.serving.loaded",
@@ -48,6 +53,7 @@ _MODULES = {
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
+    "classify": "toolkit.classifying",
     "draw_schedule": "toolkit.scheduling",
     "evaluate": "toolkit.serving.evaluate",
     "find_lr": "toolkit.finding_lr",

@@ -26,7 +26,7 @@ from toolkit.data.sources import list_source
 from toolkit.data.table import ImageTable
 from toolkit.errors import NoImagesError, NotWritableError
 from toolkit.files import appearing, naming_full_disk
-from toolkit.options import check_whole
+from toolkit.option_checks import check_whole
 from toolkit.progress import Reporter
 from toolkit.serving.bundle import write_csv
 

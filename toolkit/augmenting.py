@@ -17,7 +17,7 @@ from toolkit.errors import NoClassesError, NoImagesError, NotWritableError, Opti
 from toolkit.evaluation.class_changes import ClassChange
 from toolkit.evaluation.pictures import TurnedPair
 from toolkit.files import appearing, naming_full_disk
-from toolkit.options import check_whole
+from toolkit.option_checks import check_whole
 from toolkit.progress import Reporter
 from toolkit.serving.records import draw_augmentations, turned_pairs
 

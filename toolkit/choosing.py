@@ -7,57 +7,73 @@ from typing import Any
 import keras
 import numpy as np
 
+from toolkit.classifier.model import attach_head
 from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
+from toolkit.preparing import Prepared, Trainable, Tunable
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 
-PROBE, FINETUNED = "probe", "finetuned"
+PROBE, TRAINED_HEAD, FINETUNED = "probe", "head", "finetuned"
 PREDICTION_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of probe and fine-tuned network is kept.
+    """Which of probe, head that was trained alone, and fine-tuned network is kept.
 
     Attributes:
-        chosen: "probe" or "finetuned".
+        chosen: "probe", "head" or "finetuned".
         why: In words.
         metrics: Its figures on validation.
+        model: The classifier, with its weights.
         predicted: The fine-tuned network's classes of validation, int [N], where that is kept.
     """
 
     chosen: str
     why: str
     metrics: dict[str, Any]
+    model: keras.Model
     predicted: np.ndarray | None = None
 
 
 def choose(
-    model: keras.Model,
-    probe_metrics: dict[str, Any],
-    checkpoint: Checkpoint,
-    table: ImageTable,
-    preparation: Preparation,
-    reporter: Reporter,
+    prepared: Tunable, trainable: Trainable, checkpoint: Checkpoint, reporter: Reporter
 ) -> Choice:
-    """Takes what is better on validation, and leaves the model with its weights."""
-    if checkpoint.best_epoch == 0:
-        return Choice(PROBE, _why_nothing_is_better(checkpoint), probe_metrics)
-    validation = table.split(VALIDATION)
-    probabilities = predict(model, validation, preparation, reporter, "Validating")
-    tuned = measure(validation.labels, probabilities, validation.classes)
-    comparison = (
-        f"on {tuned['n']:,} validation images, fine-tuning gives {tuned['accuracy']:.2%} "
-        f"(loss {tuned['loss']:.3f}), the probe {probe_metrics['accuracy']:.2%} "
-        f"(loss {probe_metrics['loss']:.3f})"
-    )
-    if (tuned["accuracy"], -tuned["loss"]) > (probe_metrics["accuracy"], -probe_metrics["loss"]):
-        return Choice(FINETUNED, comparison, tuned, probabilities.argmax(axis=1))
-    checkpoint.restore_start(model)
-    return Choice(PROBE, comparison, probe_metrics)
+    """Takes what is best on validation."""
+    model, probed = trainable.model, prepared.probed
+    measured, predicted = {PROBE: probed.metrics}, None
+    if trainable.metrics is not probed.metrics:
+        measured[TRAINED_HEAD] = trainable.metrics
+    if checkpoint.best_epoch:
+        validation = prepared.table.split(VALIDATION)
+        probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
+        predicted = probabilities.argmax(axis=1)
+        measured[FINETUNED] = measure(validation.labels, probabilities, validation.classes)
+    # The cheaper is kept where it is as good: it comes first.
+    chosen = max(measured, key=lambda name: (measured[name]["accuracy"], -measured[name]["loss"]))
+    if chosen != FINETUNED and checkpoint.best_epoch:
+        checkpoint.restore_start(model)
+        predicted = None
+    if chosen == PROBE and TRAINED_HEAD in measured:
+        model = attach_head(prepared.network.model, probed.probe.kernel, probed.probe.bias)
+    return Choice(chosen, _why(measured, checkpoint), measured[chosen], model, predicted)
+
+
+def _why(measured: dict[str, dict[str, Any]], checkpoint: Checkpoint) -> str:
+    """How those that were measured compare on validation."""
+    reasons = [] if FINETUNED in measured else [_why_nothing_is_better(checkpoint)]
+    if len(measured) > 1:
+        names = {FINETUNED: "fine-tuning gives", TRAINED_HEAD: "the head alone", PROBE: "the probe"}
+        parts = [
+            f"{words} {measured[name]['accuracy']:.2%} (loss {measured[name]['loss']:.3f})"
+            for name, words in names.items()
+            if name in measured
+        ]
+        reasons.append(f"on {measured[PROBE]['n']:,} validation images, {', '.join(parts)}")
+    return "; ".join(reasons)
 
 
 def _why_nothing_is_better(checkpoint: Checkpoint) -> str:
@@ -66,6 +82,24 @@ def _why_nothing_is_better(checkpoint: Checkpoint) -> str:
     if checkpoint.ended:
         return f"no epoch of fine-tuning was finished: {checkpoint.ended.why}"
     return "nothing was tuned"
+
+
+def predict_split(
+    prepared: Tunable, choice: Choice, split: str, reporter: Reporter, what: str
+) -> np.ndarray:
+    """Probabilities float32 [N, K] of a split's images, by what is kept."""
+    if choice.chosen != PROBE:
+        table = prepared.table.split(split)
+        return predict(choice.model, table, prepared.preparation, reporter, what)
+    return predict_probe(prepared, split, what)
+
+
+def predict_probe(prepared: Prepared, split: str, what: str) -> np.ndarray:
+    """Probabilities float32 [N, K] of a split's images, by the probe as it will be served."""
+    probed = prepared.probed
+    features = probed.features.split(split)
+    exact = prepared.frozen.exact(features, probed.engine, prepared.table, what)
+    return probed.probe.predict(exact.values)
 
 
 def predict(

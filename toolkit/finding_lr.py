@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from toolkit.errors import NotWritableError, OptionError
 from toolkit.evaluation.pictures import learning_rates
 from toolkit.files import appearing, naming_full_disk
 from toolkit.job import finetune
-from toolkit.options import check_whole
+from toolkit.option_checks import check_whole
 from toolkit.preparing import make_options, make_trainable, prepare, read_training_data
+from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.rate_search import search_learning_rate
 from toolkit.training.find_lr import FEWEST, STEPS, RangeTest, suggest
@@ -91,12 +93,15 @@ def find_lr(
     if path.suffix.lower() != ".png":
         raise OptionError("--output", "a file whose name ends in .png", str(path))
     given = _arguments(data, options)
-    source, entry = as_source(data), backbones.find(given["backbone"])
-    clock, reporter = Clock(), Reporter(quiet)
+    backbones.find(given["backbone"])
+    source, clock, reporter = as_source(data), Clock(), Reporter(quiet)
     listing = list_source(source, reporter.progress)
-    options_ = make_options(given, source, entry, listing)
-    prepared = prepare(options_, listing, given["weights_mirror"], clock, reporter)
-    training = read_training_data(prepared, make_trainable(prepared), reporter)
+    options_ = make_options(given, source, listing)
+    mirror = given["weights_mirror"]
+    prepared = prepare(options_, listing, mirror, clock, reporter, fit_on_features)
+    with tempfile.TemporaryDirectory() as folder:
+        trainable = make_trainable(prepared, Path(folder))
+    training = read_training_data(prepared, trainable, reporter)
     test = search_learning_rate(training, prepared.table, options_, reporter, steps)
     found = suggest(test)
     try:

@@ -13,8 +13,8 @@ from toolkit.clock import Clock
 from toolkit.data.batches import steps_per_epoch
 from toolkit.data.table import TEST, TRAIN, VALIDATION
 from toolkit.data.views import Views
-from toolkit.options import AUTO
-from toolkit.preparing import Prepared, Trainable, read_training_data
+from toolkit.option_checks import AUTO
+from toolkit.preparing import Trainable, Tunable, read_training_data
 from toolkit.progress import Reporter
 from toolkit.rate_search import search_learning_rate
 from toolkit.serving.tensorboard import TensorBoardLog
@@ -52,7 +52,7 @@ class Fitted:
 
 
 def fit(
-    prepared: Prepared,
+    prepared: Tunable,
     trainable: Trainable,
     run: UnfinishedRun,
     clock: Clock,
@@ -71,8 +71,7 @@ def fit(
         log: Where figures are written as well.
         callbacks: The caller's own.
     """
-    options, metrics = prepared.options, prepared.probed.metrics
-    start = metrics[options.monitor]
+    options, start = prepared.options, trainable.metrics[prepared.options.monitor]
     checkpoint = Checkpoint(run.folder, options.patience, start, options.monitor, options.min_delta)
     budget = _budget(prepared, trainable, clock)
     data = _training_data(prepared, trainable, reporter, budget)
@@ -118,7 +117,7 @@ def fit(
     return Fitted(checkpoint, data, rate, users.error)
 
 
-def _budget(prepared: Prepared, trainable: Trainable, clock: Clock) -> TimeBudget | None:
+def _budget(prepared: Tunable, trainable: Trainable, clock: Clock) -> TimeBudget | None:
     seconds = prepared.options.time_budget
     if seconds is None:
         return None
@@ -138,7 +137,7 @@ def _seconds_of_a_prediction(model: keras.Model) -> float:
 
 
 def _training_data(
-    prepared: Prepared, trainable: Trainable, reporter: Reporter, budget: TimeBudget | None
+    prepared: Tunable, trainable: Trainable, reporter: Reporter, budget: TimeBudget | None
 ) -> TrainingData:
     """What training reads; where the time is up before it can be read, what it could read."""
     if budget is None:
@@ -167,7 +166,7 @@ class BudgetedReporter(Reporter):
 
 
 def _learning_rate(
-    data: TrainingData, prepared: Prepared, run: UnfinishedRun, reporter: Reporter
+    data: TrainingData, prepared: Tunable, run: UnfinishedRun, reporter: Reporter
 ) -> dict[str, Any]:
     """The learning rate and why it is that, as the record tells it."""
     options = prepared.options

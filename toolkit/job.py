@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit import backbones
+from toolkit.backbones.pooling import AVG
 from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE, make_room
-from toolkit.choosing import PROBE, Choice, choose, predict
+from toolkit.choosing import Choice, choose, predict_split
+from toolkit.classifier.head import LINEAR
 from toolkit.clock import Clock
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import CENTER
@@ -18,11 +20,12 @@ from toolkit.data.sources import list_source
 from toolkit.data.table import TEST, TRAIN, VALIDATION
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
-from toolkit.fitting import fit
-from toolkit.options import model_name
-from toolkit.preparing import Prepared, make_options, make_trainable, prepare
+from toolkit.fitting import Fitted, fit
+from toolkit.option_checks import model_name
+from toolkit.preparing import Trainable, Tunable, make_options, make_trainable, prepare
+from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
-from toolkit.result import FinetuneResult
+from toolkit.result import FinetuneResult, summary
 from toolkit.run_record import data_digest, run_record
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.tensorboard import TensorBoardLog
@@ -72,6 +75,15 @@ def finetune(
     ema: float = 0.0,
     loss: str = CROSS_ENTROPY,
     label_smoothing: float = 0.0,
+    head: str = LINEAR,
+    head_layers: int | None = None,
+    head_width: int | None = None,
+    activation: str | None = None,
+    head_batchnorm: bool = False,
+    initializer: str | None = None,
+    l1: float = 0.0,
+    l2: float | None = None,
+    pooling: str = AVG,
     augment: "str | os.PathLike[str] | albumentations.BaseCompose" = "auto",
     mix: str = "none",
     imbalance: str = "none",
@@ -142,6 +154,19 @@ def finetune(
             validated, kept and saved. 0: none.
         loss: "cross-entropy" or "focal" (gamma 2). Validation always measures cross-entropy.
         label_smoothing: Share of each training label that is spread evenly over all classes.
+        head: "linear": one layer, which starts from the probe. "mlp": hidden layers, trained alone
+            on the cached features before any stage of the backbone is.
+        head_layers: Hidden layers of an mlp; by default 1.
+        head_width: Units of each; by default half of the layer before, but no fewer than classes.
+        activation: Of the hidden layers: "relu" (the default), "leaky_relu" (slope 0.2), "elu",
+            "gelu", "silu", "tanh", "sigmoid" or "maxout" (the larger of two linear pieces).
+        head_batchnorm: Whether each hidden layer normalizes its batches.
+        initializer: Of an mlp's kernels: "glorot" (the default), "he", "lecun", "orthogonal"; and
+            to be studied, "zeros", "small-gaussian" and "large-gaussian" (deviation 0.01 and 1).
+        l1: Times the absolute values of the head's kernels, added to the training loss.
+        l2: Times their squares, as well; by default 0, for an mlp 0.003.
+        pooling: How the backbone's last feature map becomes features: "avg", "max", or "avg+max",
+            both side by side.
         augment: "none", "light", "standard", "strong", "trivial" or "randaugment", each but none
             also with "-no-flip"; "auto": light, without flips for the sample digits; or a pipeline
             of albumentations, or the JSON or YAML file that `albumentations.save` wrote.
@@ -187,76 +212,51 @@ def finetune(
         'cat'
     """
     given = dict(locals())
-    source, entry = as_source(data), backbones.find(backbone)
-    clock, reporter = Clock(), Reporter(quiet)
+    source, clock, reporter = as_source(data), Clock(), Reporter(quiet)
+    backbones.find(backbone)
     check_callbacks(callbacks)
     with clock("images"):
         listing = list_source(source, reporter.progress)
-    options = make_options(given, source, entry, listing)
+    options = make_options(given, source, listing)
     log = None if options.tensorboard is None else TensorBoardLog(options.tensorboard)
     folder = Path(models_dir).expanduser() / model_name(name, source.location)
     with UnfinishedRun.start(folder, options.compared, resume) as run:
         if resume and not run.resumed:
             reporter.say(f"Nothing to resume in {folder}: starting anew.")
-        prepared = prepare(options, listing, weights_mirror, clock, reporter)
-        probed, table, preparation = prepared.probed, prepared.table, prepared.preparation
+        prepared = prepare(options, listing, weights_mirror, clock, reporter, fit_on_features)
+        table = prepared.table
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
-            images_digest = data_digest(table)
-            run.keep_data(images_digest)
-            trainable = make_trainable(prepared)
-            model = trainable.model
+            digest = data_digest(table)
+            run.keep_data(digest)
+            trainable = make_trainable(prepared, run.folder / "head")
+            if options.head != LINEAR:
+                tells = f"Head, {clock.total:.0f} s after the start"
+                reporter.say(f"{tells}: {summary(trainable.metrics)}")
             fitted = fit(prepared, trainable, run, clock, reporter, log, callbacks)
-            checkpoint = fitted.checkpoint
-            choice = choose(model, probed.metrics, checkpoint, table, preparation, reporter)
+            choice = choose(prepared, trainable, fitted.checkpoint, reporter)
             reporter.say(f"Kept: {choice.chosen}: {choice.why}")
             if log:
-                _log_confusion(log, choice, prepared)
+                _log_confusion(log, choice, prepared, reporter)
         with clock("test"):
-            test = probed.features.split(TEST)
-            if choice.chosen == PROBE:
-                exact = prepared.frozen.exact(test, probed.engine, table, "Testing")
-                probabilities = probed.probe.predict(exact.values)
-            else:
-                probabilities = predict(model, test.table, preparation, reporter, "Testing")
-            test_metrics = measure(test.table.labels, probabilities, table.classes)
+            probabilities = predict_split(prepared, choice, TEST, reporter, "Testing")
+            test_metrics = measure(table.split(TEST).labels, probabilities, table.classes)
         with clock("saving"), naming_full_disk("the bundle", folder):
             trained = Trained(
-                model=model,
+                model=choice.model,
                 table=table,
-                preparation=preparation,
+                preparation=prepared.preparation,
                 metrics={
                     "chosen": choice.chosen,
                     "why": choice.why,
-                    "probe": probed.metrics,
+                    "probe": prepared.probed.metrics,
+                    **({} if options.head == LINEAR else {"head": trainable.metrics}),
                     "validation": choice.metrics,
                     "test": test_metrics,
                 },
-                history=checkpoint.history,
+                history=fitted.checkpoint.history,
                 test_probabilities=probabilities,
                 run={
-                    **run_record(
-                        options,
-                        table,
-                        images_digest,
-                        preparation,
-                        prepared.network.weights_origin,
-                    ),
-                    "normalization": prepared.statistics and prepared.statistics.record(),
-                    "trained_stages": trainable.stages,
-                    "trained_from_epoch": {n: first + 1 for n, first in trainable.starts.items()},
-                    "best_epoch": checkpoint.best_epoch,
-                    "ended": checkpoint.ended and asdict(checkpoint.ended),
-                    "learning_rate": fitted.learning_rate,
-                    "probe_strength": probed.probe.strength,
-                    "features_computed": probed.features.computed,
-                    "engine": {
-                        "features": probed.engine.name,
-                        "difference": probed.engine.difference,
-                        "views": fitted.data.engine,
-                    },
-                    "views": fitted.data.views,
-                    "trained_on_images": fitted.data.why,
-                    "imbalance": choose_imbalance(imbalance, table.split(TRAIN).labels).name,
+                    **_record(prepared, digest, trainable, fitted),
                     "timings": clock.parts,
                 },
             )
@@ -264,7 +264,7 @@ def finetune(
         if fitted.error:  # Only now: it must not cost what was trained.
             fitted.error.add_note(
                 f"What was best so far is saved: {bundle.path}. With resume=True, and the callback "
-                f"mended, training goes on after epoch {len(checkpoint.history)}."
+                f"mended, training goes on after epoch {len(fitted.checkpoint.history)}."
             )
             raise fitted.error
     if options.cache_size:
@@ -272,11 +272,37 @@ def finetune(
     return FinetuneResult(bundle, clock.parts)
 
 
-def _log_confusion(log: TensorBoardLog, choice: Choice, prepared: Prepared) -> None:
+def _record(prepared: Tunable, digest: str, trainable: Trainable, fitted: Fitted) -> dict[str, Any]:
+    """What `run.json` tells, but for the time it took."""
+    probed, checkpoint, options = prepared.probed, fitted.checkpoint, prepared.options
+    labels, origin = prepared.table.split(TRAIN).labels, prepared.network.weights_origin
+    return {
+        **run_record(options, prepared.table, digest, prepared.preparation, origin),
+        "normalization": prepared.statistics and prepared.statistics.record(),
+        "trained_stages": trainable.stages,
+        "trained_from_epoch": {n: first + 1 for n, first in trainable.starts.items()},
+        "best_epoch": checkpoint.best_epoch,
+        "ended": checkpoint.ended and asdict(checkpoint.ended),
+        "learning_rate": fitted.learning_rate,
+        "probe_strength": probed.probe.strength,
+        "features_computed": probed.features.computed,
+        "engine": {
+            "features": probed.engine.name,
+            "difference": probed.engine.difference,
+            "views": fitted.data.engine,
+        },
+        "views": fitted.data.views,
+        "trained_on_images": fitted.data.why,
+        "imbalance": choose_imbalance(options.imbalance, labels).name,
+    }
+
+
+def _log_confusion(
+    log: TensorBoardLog, choice: Choice, prepared: Tunable, reporter: Reporter
+) -> None:
     """Logs which classes of validation are taken for which by what is kept."""
-    probed, table, predicted = prepared.probed, prepared.table, choice.predicted
+    predicted = choice.predicted
     if predicted is None:
-        features = probed.features.split(VALIDATION)
-        exact = prepared.frozen.exact(features, probed.engine, table, "Checking features")
-        predicted = probed.probe.predict(exact.values).argmax(axis=1)
-    log.confusion(table.split(VALIDATION).labels, predicted, table.classes)
+        probabilities = predict_split(prepared, choice, VALIDATION, reporter, "Validating")
+        predicted = probabilities.argmax(axis=1)
+    log.confusion(prepared.table.split(VALIDATION).labels, predicted, prepared.table.classes)

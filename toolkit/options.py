@@ -1,16 +1,21 @@
-"""The options of the main job: checked when they are given, kept in `run.json`."""
+"""The options of jobs: checked when they are given, kept in `run.json`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
-from toolkit.data.manifest import is_manifest
+from toolkit.classifier.head import Head
 from toolkit.data.mix import check_mix
 from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
-from toolkit.errors import OptionError, UnknownNameError
+from toolkit.errors import OptionError
+from toolkit.option_checks import (
+    LARGEST_NUMBER,
+    check_learning_rate,
+    check_range,
+    check_warmup,
+    check_whole,
+)
 from toolkit.training import schedules
 from toolkit.training.imbalance import check_imbalance
 from toolkit.training.losses import check_loss
@@ -21,20 +26,12 @@ from toolkit.training.optimizer_entries import find_optimizer
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
 
-AUTO = "auto"
-"""The learning rate that a range test suggests."""
-
-LARGEST_RATE = 10**9
-
-LARGEST_NUMBER = 2**31 - 1
-"""Beyond it, seeds and sizes do not fit where they go."""
-
-NO_STAGES, ALL_STAGES = "none", "all"
+_MAY_DIFFER = ("time_budget", "tensorboard")
 
 
 @dataclass(frozen=True)
-class FinetuneOptions:
-    """What decides a run's result; `toolkit.finetune` explains each."""
+class FeatureOptions:
+    """What decides the features of images and their splits: what jobs have in common."""
 
     data: Source
     backbone: str
@@ -42,7 +39,32 @@ class FinetuneOptions:
     image_size: int | tuple[int, int] | None
     crop: str
     normalize: str
+    pooling: str
     split: Sequence[float] | str
+    engine: str
+    cache_size: int
+    max_pixels: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_fractions(self.split)
+        check_whole("--seed", self.seed, 0)
+        limit = LARGEST_IMAGE
+        check_range("--max-pixels", f"from 1 to {limit:,}", self.max_pixels, 1, limit)
+
+
+@dataclass(frozen=True)
+class ClassifyOptions(FeatureOptions):
+    """What decides the result of `toolkit.classify`, which explains each."""
+
+    classifier: str
+    layer: str | None
+
+
+@dataclass(frozen=True)
+class FinetuneOptions(FeatureOptions):
+    """What decides the result of `toolkit.finetune`, which explains each."""
+
     unfreeze: int | str
     unfreeze_gradually: bool
     stage_factor: float
@@ -64,33 +86,33 @@ class FinetuneOptions:
     ema: float
     loss: str
     label_smoothing: float
+    head: str
+    head_layers: int | None
+    head_width: int | None
+    activation: str | None
+    head_batchnorm: bool
+    initializer: str | None
+    l1: float
+    l2: float | None
     augment: str
     mix: str
     imbalance: str
     views: int | None
-    engine: str
-    cache_size: int
-    max_pixels: int
-    seed: int
 
     def __post_init__(self) -> None:
-        check_fractions(self.split)
+        super().__post_init__()
         check_whole("--epochs", self.epochs, 0)
         check_whole("--batch-size", self.batch_size, 1)
         check_whole("--patience", self.patience, 1)
-        check_whole("--seed", self.seed, 0)
         if self.views is not None:
             check_whole("--views", self.views, 0)
         check_mix(self.mix, self.views)
         check_imbalance(self.imbalance)
         check_monitor(self.monitor)
-        check_learning_rate(self.learning_rate)
+        check_range("--min-delta", "from 0 to 1,000", self.min_delta, 0, 1000)
+        check_range("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
         self._check_optimization()
-        _check("--min-delta", "from 0 to 1,000", self.min_delta, 0, 1000)
-        _check("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
-        _check("--dropout", "from 0 up to, not including, 1", self.dropout, 0, 1 - 1e-9)
-        _check("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
-        _check("--max-pixels", f"from 1 to {LARGEST_IMAGE:,}", self.max_pixels, 1, LARGEST_IMAGE)
+        self._check_head()
 
     @property
     def compared(self) -> dict[str, Any]:
@@ -98,98 +120,48 @@ class FinetuneOptions:
         options = asdict(self)
         return {name: value for name, value in options.items() if name not in _MAY_DIFFER}
 
+    @property
+    def network_head(self) -> Head:
+        """What is put on the backbone."""
+        return Head(
+            kind=self.head,
+            layers=self.head_layers,
+            width=self.head_width,
+            activation=self.activation,
+            batchnorm=self.head_batchnorm,
+            initializer=self.initializer,
+            l1=self.l1,
+            l2=self.l2,
+        )
+
     def optimization(self, learning_rate: float) -> Optimization:
         """How weights are trained, with the learning rate that was found or given."""
         values = {field.name: getattr(self, field.name) for field in fields(Optimization)}
         return Optimization(**{**values, "learning_rate": learning_rate})
 
     def _check_optimization(self) -> None:
+        share = "from 0 up to, not including, 1"
         find_optimizer(self.optimizer)
         schedules.get(self.schedule)
         check_loss(self.loss)
+        check_learning_rate(self.learning_rate)
         check_warmup(self.warmup)
-        _check("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
-        _check("--ema", "from 0 up to, not including, 1", self.ema, 0, 1 - 1e-9)
-        _check(
-            "--label-smoothing", "from 0 up to, not including, 1", self.label_smoothing, 0, 1 - 1e-9
-        )
-        if self.schedule == schedules.PLATEAU and self.patience <= schedules.PLATEAU_PATIENCE:
-            waits = schedules.PLATEAU_PATIENCE
+        check_range("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
+        check_range("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
+        check_range("--ema", share, self.ema, 0, 1 - 1e-9)
+        check_range("--label-smoothing", share, self.label_smoothing, 0, 1 - 1e-9)
+        check_range("--dropout", share, self.dropout, 0, 1 - 1e-9)
+        waits = schedules.PLATEAU_PATIENCE
+        if self.schedule == schedules.PLATEAU and self.patience <= waits:
             rule = (
                 f"above {waits} with --schedule plateau, which lowers the rate after {waits} epochs"
             )
             raise OptionError("--patience", rule, self.patience)
 
-
-_MAY_DIFFER = ("time_budget", "tensorboard")
-
-
-def check_learning_rate(value: float | str) -> None:
-    """Refuses what is no learning rate. One that is far too high is found out by training."""
-    rule = f"above 0 and at most {LARGEST_RATE:,}, or {AUTO}"
-    if value == AUTO:
-        return
-    if isinstance(value, str):
-        raise OptionError("--learning-rate", rule, value)
-    _check("--learning-rate", rule, value, 1e-12, LARGEST_RATE)
-
-
-def count_unfrozen(unfreeze: int | str, stages: list[str]) -> int:
-    """How many of a backbone's top stages are to be trained.
-
-    Args:
-        unfreeze: So many; "none" or "all"; or the name of the lowest.
-        stages: Their names, from the input up.
-
-    Raises:
-        OptionError: It has not got so many.
-        UnknownNameError: It has none of that name.
-
-    Example:
-        >>> count_unfrozen("conv4", ["conv1", "conv2", "conv3", "conv4", "conv5"])
-        2
-    """
-    if isinstance(unfreeze, str):
-        counts = {name: len(stages) - k for k, name in enumerate(stages)}
-        counts |= {NO_STAGES: 0, ALL_STAGES: len(stages)}
-        if unfreeze not in counts:
-            rule = f"--unfreeze takes none, all, a number, or one of {', '.join(stages)}."
-            raise UnknownNameError("stage", unfreeze, counts, rule)
-        return counts[unfreeze]
-    check_whole("--unfreeze", unfreeze, 0)
-    if unfreeze > len(stages):
-        rule = f"at most {len(stages)}, the backbone's stages ({', '.join(stages)})"
-        raise OptionError("--unfreeze", rule, unfreeze)
-    return unfreeze
-
-
-def check_whole(name: str, value: int, low: int) -> None:
-    """Refuses what is no whole number, or too small or large."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST_NUMBER:
-        raise OptionError(name, f"a whole number from {low} to {LARGEST_NUMBER:,}", value)
-
-
-def check_warmup(value: float | None) -> None:
-    """Refuses what is no share of a run; None is the schedule's own."""
-    if value is not None:
-        _check("--warmup", "from 0 to 1", value, 0, 1)
-
-
-def _check(name: str, rule: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # NaN fails, too.
-        raise OptionError(name, rule, value)
-
-
-def model_name(name: str | None, data: str) -> str:
-    """The name to save under: as given, or made out of the data's.
-
-    Raises:
-        OptionError: It is not a plain folder name.
-    """
-    if name is None:
-        last = data.partition(":")[2] or Path(data).expanduser().absolute().name
-        last = Path(last).stem if is_manifest(data) else last
-        name = re.sub(r"[^\w.-]+", "-", last).strip("-.") or "classifier"
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise OptionError("--name", "letters, digits, '-', '_' and '.', as one folder's name", name)
-    return name
+    def _check_head(self) -> None:
+        head = self.network_head
+        for name, number in (("--head-layers", head.layers), ("--head-width", head.width)):
+            if number is not None:
+                check_whole(name, number, 1)
+        check_range("--l1", "from 0 to 1", self.l1, 0, 1)
+        check_range("--l2", "from 0 to 1", self.l2 or 0, 0, 1)

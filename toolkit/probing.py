@@ -2,8 +2,9 @@
 
 import functools
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -21,9 +22,9 @@ from toolkit.data.prepare import Preparation
 from toolkit.data.splits import check_classes
 from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
-from toolkit.options import FinetuneOptions
+from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.imbalance import probe_weights
+from toolkit.training.imbalance import choose_imbalance, probe_weights
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
@@ -33,8 +34,11 @@ SAMPLED_ROWS = 64
 SAMPLED_IMAGES = 16
 
 
+Options = TypeVar("Options", bound=FeatureOptions, covariant=True)
+
+
 @dataclass(frozen=True)
-class FrozenNetwork:
+class FrozenNetwork(Generic[Options]):
     """A network that is run over images as it is.
 
     Attributes:
@@ -46,7 +50,7 @@ class FrozenNetwork:
 
     model: keras.Model
     preparation: Preparation
-    options: FinetuneOptions
+    options: Options
     reporter: Reporter
     _samples: dict[str, Sample] = field(default_factory=dict, init=False, repr=False)
 
@@ -97,8 +101,18 @@ def sample_images(table: ImageTable, preparation: Preparation) -> Sample:
     return Sample(" ".join([preparation.key, *some.digests]), functools.cache(read))
 
 
+class Predictor(Protocol):
+    """What is fitted on features."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities float32 [N, K] for features [N, D]."""
+
+
+P = TypeVar("P", bound=Predictor)
+
+
 @dataclass(frozen=True)
-class Probed:
+class Probed(Generic[P]):
     """A probe and what it was fitted on.
 
     Attributes:
@@ -106,12 +120,14 @@ class Probed:
         features: Of all images, with their splits.
         probe: Fitted on those of the training split.
         metrics: Measured on exact features of the validation split.
+        validation: Those features.
     """
 
     engine: Engine
     features: Features
-    probe: Probe
+    probe: P
     metrics: dict[str, Any]
+    validation: Features
 
 
 def compute_split_features(frozen: FrozenNetwork, table: ImageTable, engine: Engine) -> Features:
@@ -122,11 +138,31 @@ def compute_split_features(frozen: FrozenNetwork, table: ImageTable, engine: Eng
     return features.with_splits(frozen.options.split, frozen.options.seed)
 
 
-def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -> Probed:
-    """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features."""
+def fit_on_features(
+    frozen: FrozenNetwork[FinetuneOptions], features: Features, engine: Engine
+) -> Probed[Probe]:
+    """Fits the probe of the main job, see `fit_checked`."""
+    imbalance = frozen.options.imbalance
+    treatment = choose_imbalance(imbalance, features.split(TRAIN).table.labels)
+    if treatment.why:
+        frozen.reporter.say(f"--imbalance {imbalance} takes {treatment.name}: {treatment.why}.")
+    return fit_checked(frozen, features, engine, functools.partial(_fit, imbalance=imbalance))
+
+
+def fit_checked(
+    frozen: FrozenNetwork, features: Features, engine: Engine, fit: Callable[[Features], P]
+) -> Probed[P]:
+    """Fits a probe; where bfloat16 changes its accuracy, once more on float32 features.
+
+    Args:
+        frozen: The network, whose exact features the probe is measured on.
+        features: Of all images, with their splits.
+        engine: What has computed them.
+        fit: Fits on the training split of features that it is given.
+    """
     validation = features.split(VALIDATION)
     exact = frozen.exact(validation, engine, features.table, "Checking features")
-    probe = _fit(features, frozen.options.imbalance)
+    probe = fit(features)
     labels = validation.table.labels
     probabilities = probe.predict(exact.values)
     if exact is not validation:
@@ -141,9 +177,9 @@ def fit_on_features(frozen: FrozenNetwork, features: Features, engine: Engine) -
             )
             engine = frozen.engine(FLOAT32, features.table)
             again = replace(features, store=frozen.features(features.table, engine).store)
-            return fit_on_features(frozen, again, engine)
+            return fit_checked(frozen, again, engine, fit)
     classes = features.table.classes
-    return Probed(engine, features, probe, measure(labels, probabilities, classes))
+    return Probed(engine, features, probe, measure(labels, probabilities, classes), exact)
 
 
 def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:

@@ -42,6 +42,35 @@ class FinetuneResult:
         return self.classifier.run
 
 
+@dataclass(frozen=True)
+class ClassifyResult:
+    """A classifier of scikit-learn that was fitted and measured, and saved where it can be served.
+
+    Attributes:
+        metrics: The content of `metrics.json`.
+        run: The content of `run.json`.
+        bundle: Where it was saved, or None.
+        why_not_saved: Why it was not, or "".
+        timings: Seconds of each part of the job.
+    """
+
+    metrics: dict[str, Any]
+    run: dict[str, Any]
+    bundle: Bundle | None
+    why_not_saved: str
+    timings: dict[str, float]
+
+    @property
+    def path(self) -> Path | None:
+        """The bundle's folder, or None."""
+        return self.bundle.path if self.bundle else None
+
+    @functools.cached_property
+    def classifier(self) -> Classifier | None:
+        """The saved classifier, which predicts, or None."""
+        return Classifier(self.bundle.path) if self.bundle else None
+
+
 def summary(metrics: dict[str, Any]) -> str:
     """A measurement in one line for people."""
     low, high = metrics["accuracy_ci95"]

@@ -12,13 +12,13 @@ import keras
 from toolkit.backbones.weights import WeightsOrigin
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import SPLITS, ImageTable
-from toolkit.options import FinetuneOptions
+from toolkit.options import FeatureOptions
 
 PACKAGES = ("toolkit", "keras", "tensorflow", "numpy", "scipy", "albumentations", "pillow")
 
 
 def run_record(
-    options: FinetuneOptions,
+    options: FeatureOptions,
     table: ImageTable,
     digest: str,
     preparation: Preparation,

@@ -8,7 +8,7 @@ import numpy as np
 from toolkit.errors import NotWritableError, OptionError
 from toolkit.evaluation.pictures.schedules import schedules
 from toolkit.files import appearing, naming_full_disk
-from toolkit.options import check_learning_rate, check_warmup, check_whole
+from toolkit.option_checks import check_learning_rate, check_warmup, check_whole
 from toolkit.training.optimizer_entries import ADAMW, find_optimizer
 from toolkit.training.schedules import FALLS, PLATEAU, make_schedule, plateau_factor
 

@@ -17,7 +17,7 @@ from toolkit.data.splits import assign_splits, check_classes, check_fractions
 from toolkit.data.table import SPLITS, TEST, TRAIN, VALIDATION, ImageTable, Problem
 from toolkit.errors import NotWritableError, OptionError
 from toolkit.files import naming_full_disk
-from toolkit.options import check_whole, model_name
+from toolkit.option_checks import check_whole, model_name
 from toolkit.progress import Reporter
 
 

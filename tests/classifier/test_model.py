@@ -73,7 +73,7 @@ def test_the_top_stages_and_the_head_are_trained(network, unfreeze):
     names = freeze_below(model, stages, unfreeze)
 
     assert names == list(stages)[len(stages) - unfreeze :]
-    trained = {layer.name for name in names for layer in stages[name]} | {HEAD}
+    trained = {layer.name for name in names for layer in stages[name]} | {HEAD, "head_dropout"}
     for layer in model.layers:
         norm = isinstance(layer, keras.layers.BatchNormalization)
         assert layer.trainable == (layer.name in trained and not norm)
@@ -87,7 +87,7 @@ def test_the_top_stages_and_the_head_are_trained(network, unfreeze):
 def test_batchnorm_is_thawed_in_the_trained_stages_alone(network, unfreeze):
     model, _, stages = with_head(network)
     names = freeze_below(model, stages, unfreeze, train_batchnorm=True)
-    trained = {layer.name for name in names for layer in stages[name]} | {HEAD}
+    trained = {layer.name for name in names for layer in stages[name]} | {HEAD, "head_dropout"}
     for layer in model.layers:
         assert layer.trainable == (layer.name in trained)
     freeze_below(model, stages, unfreeze)

@@ -8,7 +8,7 @@ import toolkit
 from toolkit.cli import find_lr as find_lr_module
 from toolkit.cli.find_lr import NOT_TAKEN as NOT_TAKEN_HERE
 
-VERBS = ("finetune", "evaluate", "audit", "augment", "split")
+VERBS = ("finetune", "classify", "evaluate", "audit", "augment", "split")
 OTHER_DEFAULTS = {"evaluate": {"output"}}
 """What the command line chooses, where the function leaves it open."""
 NOT_OPTIONS = {"check": "no_check"}

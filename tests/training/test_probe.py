@@ -124,7 +124,7 @@ def test_probabilities(data):
 def test_the_gradient_is_that_of_finite_differences(strength, weighted):
     features, labels = make_data(60, 5, 3)
     weights = np.array([0.2, 3, 1] if weighted else [1, 1, 1], np.float32)[labels]
-    mean, deviation = probe_module._moments(features)
+    mean, deviation = probe_module.feature_moments(features)
     parameters = np.random.default_rng(0).normal(0, 0.5, 6 * 3)
 
     def evaluate(x):
@@ -194,7 +194,7 @@ def test_one_thread_where_there_are_few_rows_changes_no_result(data, monkeypatch
 
     monkeypatch.setattr(probe_module, "threadpool_limits", spy)
     one = fit_probe(*data, 4)
-    monkeypatch.setattr(probe_module, "_MANY", len(data[0]))
+    monkeypatch.setattr(probe_module, "MANY", len(data[0]))
     many = fit_probe(*data, 4)
 
     assert limits == [(1, "blas")] * len(STRENGTHS) + [(None, "blas")] * len(STRENGTHS)

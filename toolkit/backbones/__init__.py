@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.backbones.builder import LoadedBackbone, build, load
+    from toolkit.backbones.builder import LoadedBackbone, build, input_shape, load
     from toolkit.backbones.registry import BACKBONES, Backbone, Stage, find
     from toolkit.backbones.stages import stage_layers
 
@@ -15,6 +15,7 @@ __all__ = [
     "Stage",
     "build",
     "find",
+    "input_shape",
     "load",
     "stage_layers",
 ]
@@ -26,6 +27,7 @@ _MODULES = {
     "Stage": "registry",
     "build": "builder",
     "find": "registry",
+    "input_shape": "builder",
     "load": "builder",
     "stage_layers": "stages",
 }

@@ -10,6 +10,7 @@ import keras
 
 from toolkit.backbones.entry import Backbone
 from toolkit.backbones.normalization import fill_normalization, normalize
+from toolkit.backbones.pooling import AVG, network_up_to, with_pooling
 from toolkit.backbones.registry import find
 from toolkit.backbones.weights import WeightsOrigin, load_weights
 from toolkit.errors import OptionError
@@ -84,6 +85,8 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     mirror: str | None = None,
     standardize: Standardize | None = None,
+    pooling: str = AVG,
+    layer: str | None = None,
 ) -> LoadedBackbone:
     """As `build`, with the registry's entry and where the weights came from.
 
@@ -94,9 +97,11 @@ def load(
         image_size: See `build`.
         mirror: See `build`.
         standardize: What is done to the pixels before the network's own normalization.
+        pooling: Of the last feature map, see `with_pooling`; not with a classification layer.
+        layer: The network ends after this one, see `network_up_to`.
     """
     backbone = find(name)
-    height, width = _image_size(image_size, backbone, classification_layer)
+    height, width = input_shape(backbone, image_size, classification_layer)
     pixels = keras.Input((height, width, 3), name="pixels")
     standardized = pixels if standardize is None else standardize(pixels)
     outputs = _outputs(backbone, standardized, classification_layer)
@@ -106,7 +111,9 @@ def load(
     origin = load_weights(
         model, backbone, weights, classification_layer=classification_layer, mirror=mirror
     )
-    return LoadedBackbone(model, backbone, origin)
+    if layer is None:
+        return LoadedBackbone(with_pooling(model, pooling), backbone, origin)
+    return LoadedBackbone(network_up_to(model, backbone, layer, pooling), backbone, origin)
 
 
 def _outputs(
@@ -131,9 +138,21 @@ def _import(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _image_size(
-    image_size: int | tuple[int, int] | None, backbone: Backbone, classification_layer: bool
+def input_shape(
+    backbone: Backbone,
+    image_size: int | tuple[int, int] | None = None,
+    classification_layer: bool = False,
 ) -> tuple[int, int]:
+    """Height and width in pixels of a network's input.
+
+    Args:
+        backbone: Its entry in the registry.
+        image_size: What is asked for; by default its own.
+        classification_layer: Whether it has its ImageNet layer, which needs its own size.
+
+    Raises:
+        OptionError: The size is not one that the network can have.
+    """
     own = backbone.input_size
     size = own if image_size is None else image_size
     height, width = size if isinstance(size, tuple) else (size, size)

@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 
-HEAD = "logits"
+HEAD, PROBABILITIES = "logits", "probabilities"
+HEAD_PREFIX = "head_"
+"""Names of a head's layers: these two, and what begins so."""
 
 
 def attach_head(
@@ -12,6 +14,7 @@ def attach_head(
     bias: np.ndarray,
     dropout: float = 0.0,
     seed: int | None = None,
+    penalty: keras.regularizers.Regularizer | None = None,
 ) -> keras.Model:
     """Puts a linear classification layer on a backbone.
 
@@ -21,6 +24,7 @@ def attach_head(
         bias: float32 [K].
         dropout: Share of the features that is set to zero in training, 0 up to 1.
         seed: Of the dropout.
+        penalty: On the kernel, in training.
 
     Returns:
         A model that gives probabilities [N, K]. `logits_model` gives the logits, to train on.
@@ -28,12 +32,20 @@ def attach_head(
     Example:
         >>> model = attach_head(backbone, probe.kernel, probe.bias, dropout=0.2)
     """
-    hidden = keras.layers.Dropout(dropout, seed=seed, name="head_dropout")(backbone.output)
-    layer = keras.layers.Dense(kernel.shape[1], name=HEAD, dtype="float32")
-    outputs = keras.layers.Softmax(name="probabilities", dtype="float32")(layer(hidden))
+    dropped = keras.layers.Dropout(dropout, seed=seed, name=f"{HEAD_PREFIX}dropout")
+    layer = keras.layers.Dense(
+        kernel.shape[1], kernel_regularizer=penalty, name=HEAD, dtype="float32"
+    )
+    logits = layer(dropped(backbone.output))
+    outputs = keras.layers.Softmax(name=PROBABILITIES, dtype="float32")(logits)
     model = keras.Model(backbone.input, outputs, name="classifier")
     layer.set_weights([kernel, bias])
     return model
+
+
+def make_penalty(l1: float, l2: float) -> keras.regularizers.Regularizer | None:
+    """l1 times the sum of a kernel's absolute values, plus l2 times that of its squares."""
+    return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
 
 def logits_model(model: keras.Model) -> keras.Model:
@@ -49,9 +61,9 @@ def freeze_below(
 ) -> list[str]:
     """Leaves the head and the top stages trainable, and freezes all else.
 
-    BatchNormalization stays frozen everywhere, unless it is thawed: a few small batches would
-    spoil its statistics. Only a layer's own `trainable` freezes them: Keras 3.15.1 loses the
-    `training=False` with which a network is called.
+    The backbone's BatchNormalization stays frozen everywhere, unless it is thawed: a few small
+    batches would spoil its statistics. Only a layer's own `trainable` freezes them: Keras 3.15.1
+    loses the `training=False` with which a network is called.
 
     Args:
         model: As `attach_head` gives it.
@@ -65,7 +77,7 @@ def freeze_below(
     names = list(stages)
     trained = names[len(names) - unfreeze :]
     for layer in model.layers:
-        layer.trainable = layer.name == HEAD
+        layer.trainable = layer.name == HEAD or layer.name.startswith(HEAD_PREFIX)
     for name in trained:
         for layer in stages[name]:
             norm = isinstance(layer, keras.layers.BatchNormalization)

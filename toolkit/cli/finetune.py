@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.head_options import head_options
 from toolkit.cli.source_options import (
     SOURCE_HELP,
     cache_size_option,
@@ -228,6 +229,7 @@ class Rate(click.ParamType):
     metavar="SHARE",
     help="Of each training label, that is spread evenly over all classes.",
 )
+@head_options
 @click.option(
     "--augment",
     default="auto",
@@ -331,7 +333,11 @@ def _table(result: "FinetuneResult") -> "Table":
 
     metrics = result.metrics
     low, high = metrics["test"]["accuracy_ci95"]
-    kept = {"probe": "the probe", "finetuned": "the fine-tuned network"}[metrics["chosen"]]
+    kept = {
+        "probe": "the probe",
+        "head": "the head, without fine-tuning",
+        "finetuned": "the fine-tuned network",
+    }[metrics["chosen"]]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column()

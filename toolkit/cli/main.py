@@ -14,6 +14,7 @@ import click
 VERBS = {
     "finetune": "Train a classifier on a folder of labelled images.",
     "find-lr": "Find a learning rate for finetune.",
+    "classify": "Fit a classifier of scikit-learn on features of any layer.",
     "predict": "Predict images with a saved classifier.",
     "audit": "Look for what is wrong with images before training on them.",
     "split": "Write splits, or folds, as tables that every command reads.",

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from toolkit.data.policies import NONE
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import TEST, TRAIN, ImageTable
 from toolkit.data.views import Views
@@ -19,6 +20,7 @@ from toolkit.serving import records
 from toolkit.serving.bundle import EXTRA, Bundle, publish, write_json
 from toolkit.serving.export import export_saved_model
 from toolkit.serving.parity import check_parity
+from toolkit.training.monitor import LOSS
 
 PARITY_IMAGES = 64
 STEPS = 4
@@ -108,8 +110,8 @@ def _draw(trained: Trained, extra: Path) -> None:
     records.draw_results(trained.table.split(TEST), classes, trained.test_probabilities, extra)
     probe = trained.metrics["probe"]
     curves = extra / "learning_curves.png"
-    pictures.learning_curves(trained.history, probe, curves, options["monitor"])
-    views = Views(options["augment"], options["seed"], records.DRAWS)
+    pictures.learning_curves(trained.history, probe, curves, options.get("monitor", LOSS))
+    views = Views(options.get("augment", NONE), options["seed"], records.DRAWS)
     if views.augment is not None:
         train = trained.table.split(TRAIN)
         path = extra / "augmentations.png"

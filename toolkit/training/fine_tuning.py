@@ -110,7 +110,7 @@ def compile_model(
         validate_alike: Whether validation measures what is minimized, not plain cross-entropy.
 
     Returns:
-        The model; where another loss is minimized, a model of the same layers.
+        The model; where more than cross-entropy is minimized, another of the same layers.
     """
     trained = _model_to_train(model, optimization, validate_alike)
     trained.compile(
@@ -125,17 +125,23 @@ def compile_model(
 def _model_to_train(
     model: keras.Model, optimization: Optimization, validate_alike: bool
 ) -> keras.Model:
-    """The same model, made to minimize that loss, and to measure the one it is compiled with."""
+    """The same model, made to minimize that loss and penalties, and to validate cross-entropy.
+
+    Penalties belong to what is minimized. Validation asks how good the predictions are, and they
+    are compared with the probe's, whose loss has no penalty.
+    """
     loss, smoothing = optimization.loss, optimization.label_smoothing
-    if loss == CROSS_ENTROPY and not smoothing:
+    if loss == CROSS_ENTROPY and not smoothing and not model.losses:
         return model
-    trained = _Trained(model.inputs, model.outputs, name=model.name)
+    trained = _Trained(model.input, model.output, name=model.name)
     trained.minimized, trained.validates_alike = make_loss(loss, smoothing), validate_alike
+    trained.validated = make_loss(CROSS_ENTROPY, 0.0)
     return trained
 
 
 class _Trained(keras.Model):
     minimized: Callable[[Any, Any], Any]
+    validated: Callable[[Any, Any], Any]
     validates_alike: bool
 
     def compute_loss(
@@ -146,11 +152,10 @@ class _Trained(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        if not training and not self.validates_alike:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        losses = self.minimized(y, y_pred)
+        whole = training or self.validates_alike
+        losses = (self.minimized if whole else self.validated)(y, y_pred)
         weighted = losses if sample_weight is None else losses * sample_weight
-        return keras.ops.mean(weighted) + sum(self.losses)
+        return keras.ops.mean(weighted) + (sum(self.losses) if whole else 0.0)
 
 
 def _compiles_well() -> Any:

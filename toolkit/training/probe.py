@@ -13,7 +13,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 _CHUNK = 8192
 
-_MANY = 4 * _CHUNK
+MANY = 4 * _CHUNK
 """Below so many rows, the product of a tall and a narrow matrix is faster in one thread."""
 
 
@@ -67,7 +67,7 @@ def fit_probe(
     See Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 4.4; the solver is
     L-BFGS (Liu and Nocedal 1989).
     """
-    mean, deviation = _moments(features)
+    mean, deviation = feature_moments(features)
     weights = _row_weights(class_weights, labels)
     parameters = np.zeros((features.shape[1] + 1) * classes)
     fitted, losses = {}, {}
@@ -75,7 +75,7 @@ def fit_probe(
     # probe takes all classes to be equally frequent, and would be blamed for that otherwise.
     judged = _row_weights(class_weights, validation_labels)
     for strength in sorted(strengths, reverse=True):
-        with threadpool_limits(1 if len(features) < _MANY else None, "blas"):
+        with threadpool_limits(1 if len(features) < MANY else None, "blas"):
             result = minimize(
                 _loss_and_gradient,
                 parameters,
@@ -100,8 +100,8 @@ def _row_weights(class_weights: np.ndarray | None, labels: np.ndarray) -> np.nda
     return np.asarray(class_weights, np.float32)[labels]
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column, in float64; 1 for a column that never changes."""
+def feature_moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column: float32 [D] each; 1 for a column that never changes."""
     total = np.zeros(features.shape[1])
     for chunk in _chunks(features):
         total += chunk.sum(0, dtype=np.float64)

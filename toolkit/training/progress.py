@@ -14,13 +14,18 @@ class TrainingProgress(keras.callbacks.Callback):
         steps_per_epoch: Batches in an epoch.
         epochs: Of the whole run.
         counts: Tells at its end whether an epoch counts; of one that does not, nothing is shown.
+        name: What is trained.
     """
 
     def __init__(
-        self, steps_per_epoch: int, epochs: int, counts: Callable[[], bool] = lambda: True
+        self,
+        steps_per_epoch: int,
+        epochs: int,
+        counts: Callable[[], bool] = lambda: True,
+        name: str = "Fine-tuning",
     ) -> None:
         super().__init__()
-        self._counts = counts
+        self._counts, self._name = counts, name
         self._steps_per_epoch = steps_per_epoch
         self._epochs = epochs
         self._bar = bar()
@@ -29,7 +34,7 @@ class TrainingProgress(keras.callbacks.Callback):
         """Shows the bar."""
         self._bar.start()
         self._task = self._bar.add_task(
-            "Fine-tuning", total=self._epochs * self._steps_per_epoch, note=""
+            self._name, total=self._epochs * self._steps_per_epoch, note=""
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -48,7 +53,7 @@ class TrainingProgress(keras.callbacks.Callback):
         note = f"epoch {epoch + 1}/{self._epochs}: validation {logs['val_accuracy']:.1%}"
         self._bar.update(self._task, note=note)
         if not self._bar.console.is_terminal:  # Where no bar moves, a line tells.
-            self._bar.console.print(f"Fine-tuning, {note}", highlight=False)
+            self._bar.console.print(f"{self._name}, {note}", highlight=False)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Leaves the bar on the screen."""

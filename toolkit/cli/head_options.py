@@ -1,0 +1,66 @@
+"""The options of `toolkit finetune` that say what is put on the backbone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+pooling_option = click.option(
+    "--pooling",
+    default="avg",
+    show_default=True,
+    metavar="avg|max|avg+max",
+    help="How a feature map becomes features: the mean over the image, the maximum, or both.",
+)
+
+_OPTIONS = [
+    click.option(
+        "--head",
+        default="linear",
+        show_default=True,
+        metavar="linear|mlp",
+        help="linear: one layer, which starts from the probe. mlp: hidden layers, trained alone on "
+        "the cached features first.",
+    ),
+    click.option(
+        "--head-layers", type=int, metavar="N", help="Hidden layers of an mlp.  [default: 1]"
+    ),
+    click.option(
+        "--head-width",
+        type=int,
+        metavar="UNITS",
+        help="Units of each hidden layer.  [default: half of the layer before]",
+    ),
+    click.option(
+        "--activation",
+        metavar="NAME",
+        help="Of hidden layers: relu, leaky_relu, elu, gelu, silu, tanh, sigmoid or maxout.  "
+        "[default: relu]",
+    ),
+    click.option(
+        "--head-batchnorm", is_flag=True, help="Each hidden layer normalizes its batches."
+    ),
+    click.option(
+        "--initializer",
+        metavar="NAME",
+        help="Of an mlp: glorot, he, lecun, orthogonal; to be studied: zeros, small-gaussian, "
+        "large-gaussian.  [default: glorot]",
+    ),
+    click.option(
+        "--l1", default=0.0, show_default=True, help="Penalty on the head's absolute weights."
+    ),
+    click.option(
+        "--l2",
+        type=float,
+        metavar="FLOAT",
+        help="Penalty on the head's squared weights.  [default: 0; for an mlp 0.003]",
+    ),
+    pooling_option,
+]
+
+
+def head_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of heads to a command."""
+    for option in reversed(_OPTIONS):
+        option(command)
+    return command

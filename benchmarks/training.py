@@ -27,7 +27,9 @@ def make_classifier(
 
 def compile_model(model: keras.Model, options: FinetuneOptions, steps: int) -> None:
     """Compiles a model that gives logits, as fine-tuning does."""
-    fine_tuning.compile_model(model, options.optimization(float(options.learning_rate)), steps)
+    fine_tuning.compile_model(
+        model, options.optimization(float(options.learning_rate), options.precision), steps
+    )
 
 
 def fit(model: keras.Model, batches: Iterable, steps: int) -> None:

@@ -25,7 +25,7 @@ ORDER = [
     ["run_record"],
     ["probing"],
     ["class_changes", "head_start", "tuning"],
-    ["checks", "preparing", "rate_search"],
+    ["checks", "precision_search", "preparing", "rate_search"],
     ["choosing"],
     ["auditing", "augmenting", "classifying", "fitting", "scheduling", "splitting"],
     ["job"],

@@ -39,6 +39,7 @@ GOOD = FinetuneOptions(
     ema=0.0,
     loss="cross-entropy",
     label_smoothing=0.0,
+    precision="float32",
     head="linear",
     head_layers=None,
     head_width=None,
@@ -95,6 +96,12 @@ GOOD = FinetuneOptions(
         ("clip_norm", -1.0, "--clip-norm must be 0 or more. Received: -1.0"),
         ("ema", 1.0, "--ema must be from 0 up to, not including, 1. Received: 1.0"),
         ("label_smoothing", 1.0, "--label-smoothing must be from 0 up to, not including, 1."),
+        (
+            "precision",
+            "half",
+            "--precision must be one of auto, float32, mixed_bfloat16, mixed_float16. "
+            "Received: 'half'",
+        ),
         ("loss", "hinge", "--loss must be one of cross-entropy, focal. Received: 'hinge'"),
         ("views", -1, "--views must be a whole number from 0 to 2,147,483,647. Received: -1"),
         ("views", 1.5, "--views must be a whole number from 0 to 2,147,483,647. Received: 1.5"),

@@ -29,6 +29,7 @@ NOT_TAKEN = (
     "schedule",
     "warmup",
     "ema",
+    "precision",
     "monitor",
     "min_delta",
     "patience",

@@ -14,6 +14,8 @@ from toolkit.data.batches import steps_per_epoch
 from toolkit.data.table import TEST, TRAIN, VALIDATION
 from toolkit.data.views import Views
 from toolkit.option_checks import AUTO
+from toolkit.options import FinetuneOptions
+from toolkit.precision_search import search_precision
 from toolkit.preparing import Trainable, Tunable, read_training_data
 from toolkit.progress import Reporter
 from toolkit.rate_search import search_learning_rate
@@ -22,6 +24,7 @@ from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.find_lr import LOWEST, suggest
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.optimization import FLOAT32
 from toolkit.training.progress import TrainingProgress
 from toolkit.training.time_budget import EndInTime, OutOfTimeError, TimeBudget
 from toolkit.training.users_callbacks import UsersCallbacks
@@ -42,12 +45,14 @@ class Fitted:
         checkpoint: Its history, and what ended it.
         data: What it read.
         learning_rate: The highest, and why it is that: `value` and `why`.
+        precision: In which it was computed, and why that, as well.
         error: What a callback of the caller's own has raised, or None.
     """
 
     checkpoint: Checkpoint
     data: TrainingData
     learning_rate: dict[str, Any]
+    precision: dict[str, Any]
     error: Exception | None
 
 
@@ -76,6 +81,7 @@ def fit(
     budget = _budget(prepared, trainable, clock)
     data = _training_data(prepared, trainable, reporter, budget)
     rate = _learning_rate(data, prepared, run, reporter)
+    precision = _precision(data, options, run, reporter)
     images = [len(prepared.table.split(name)) for name in (TRAIN, VALIDATION)]
     steps = steps_per_epoch(images[0], options.batch_size)
     if options.batch_size > images[0]:
@@ -104,7 +110,7 @@ def fit(
             one_hot=data.one_hot,
             steps_per_epoch=steps,
             epochs=options.epochs,
-            optimization=options.optimization(rate["value"]),
+            optimization=options.optimization(rate["value"], precision["value"]),
             rates=trainable.rates,
             checkpoint=checkpoint,
             callbacks=watching,
@@ -114,7 +120,7 @@ def fit(
         progress.stop()
     if checkpoint.ended:
         reporter.say(f"Training ended early: {checkpoint.ended.why}")
-    return Fitted(checkpoint, data, rate, users.error)
+    return Fitted(checkpoint, data, rate, precision, users.error)
 
 
 def _budget(prepared: Tunable, trainable: Trainable, clock: Clock) -> TimeBudget | None:
@@ -182,3 +188,14 @@ def _learning_rate(
         return asdict(found)
 
     return run.remember("learning-rate", find)
+
+
+def _precision(
+    data: TrainingData, options: FinetuneOptions, run: UnfinishedRun, reporter: Reporter
+) -> dict[str, Any]:
+    """The precision and why it is that, as the record tells it."""
+    if options.precision != AUTO:
+        return {"value": options.precision, "why": "it was given"}
+    if not options.epochs:
+        return {"value": FLOAT32, "why": "nothing is trained"}
+    return run.remember("precision", lambda: search_precision(data, options, reporter))

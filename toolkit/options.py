@@ -20,7 +20,7 @@ from toolkit.training import schedules
 from toolkit.training.imbalance import check_imbalance
 from toolkit.training.losses import check_loss
 from toolkit.training.monitor import check_monitor
-from toolkit.training.optimization import Optimization
+from toolkit.training.optimization import Optimization, check_precision
 from toolkit.training.optimizer_entries import find_optimizer
 
 LARGEST_IMAGE = 178_956_970
@@ -86,6 +86,7 @@ class FinetuneOptions(FeatureOptions):
     ema: float
     loss: str
     label_smoothing: float
+    precision: str
     head: str
     head_layers: int | None
     head_width: int | None
@@ -134,16 +135,18 @@ class FinetuneOptions(FeatureOptions):
             l2=self.l2,
         )
 
-    def optimization(self, learning_rate: float) -> Optimization:
-        """How weights are trained, with the learning rate that was found or given."""
+    def optimization(self, learning_rate: float, precision: str) -> Optimization:
+        """How weights are trained, with the learning rate and precision found or given."""
         values = {field.name: getattr(self, field.name) for field in fields(Optimization)}
-        return Optimization(**{**values, "learning_rate": learning_rate})
+        found = {"learning_rate": learning_rate, "precision": precision}
+        return Optimization(**{**values, **found})
 
     def _check_optimization(self) -> None:
         share = "from 0 up to, not including, 1"
         find_optimizer(self.optimizer)
         schedules.get(self.schedule)
         check_loss(self.loss)
+        check_precision(self.precision)
         check_learning_rate(self.learning_rate)
         check_warmup(self.warmup)
         check_range("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)

@@ -9,6 +9,7 @@ from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
 from toolkit.training.find_lr import LOWEST, STEPS, RangeTest, range_test
 from toolkit.training.fine_tuning import compile_model
+from toolkit.training.optimization import FLOAT32
 from toolkit.tuning import TrainingData
 
 
@@ -31,7 +32,7 @@ def search_learning_rate(
     in_epoch = steps_per_epoch(len(table.split(TRAIN)), options.batch_size)
     model = compile_model(
         data.model,
-        options.optimization(LOWEST),
+        options.optimization(LOWEST, FLOAT32),
         steps,
         one_hot=data.one_hot,
         validate_alike=True,  # The loss before a step is compared with that of the start.

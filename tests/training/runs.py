@@ -37,9 +37,9 @@ VALIDATION = tf.data.Dataset.from_tensors(make_batch(99, count=32))
 
 
 def train(
-    folder, *callbacks, training=batches, checkpoint=None, learning_rate=0.05, **more
+    folder, *callbacks, training=batches, checkpoint=None, learning_rate=0.05, steps=None, **more
 ) -> tuple[keras.Model, Checkpoint]:
-    """A run in a folder, which goes on where there is one."""
+    """A run in a folder, which goes on where there is one; `steps` are how they are made."""
     folder.mkdir(exist_ok=True)
     checkpoint, model = checkpoint or Checkpoint(folder, EPOCHS, 100.0), make_model()
     fine_tune(
@@ -48,7 +48,7 @@ def train(
         VALIDATION,
         steps_per_epoch=STEPS,
         epochs=EPOCHS,
-        optimization=Optimization(learning_rate, 0.01),
+        optimization=Optimization(learning_rate, 0.01, **steps or {}),
         checkpoint=checkpoint,
         callbacks=list(callbacks),
         **more,

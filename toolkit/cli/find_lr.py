@@ -16,6 +16,7 @@ NOT_TAKEN = {
     "schedule",
     "warmup",
     "ema",
+    "precision",
     "monitor",
     "min_delta",
     "patience",

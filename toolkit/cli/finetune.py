@@ -229,6 +229,14 @@ class Rate(click.ParamType):
     metavar="SHARE",
     help="Of each training label, that is spread evenly over all classes.",
 )
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    metavar="auto|float32|mixed_bfloat16|mixed_float16",
+    help="In which training computes; the saved model is float32. auto: what a few steps show to "
+    "be faster here.",
+)
 @head_options
 @click.option(
     "--augment",

@@ -2,6 +2,7 @@
 
 import keras
 
+from toolkit.training.precision import inner
 from toolkit.training.variables import assign, copy
 
 
@@ -10,8 +11,9 @@ def averages_or_weights(model: keras.Model) -> list[keras.Variable]:
 
     The model must be compiled, its optimizer built.
     """
-    if model.optimizer.use_ema:
-        return model.optimizer._model_variables_moving_average
+    optimizer = inner(model.optimizer)
+    if optimizer.use_ema:
+        return optimizer._model_variables_moving_average
     return model.trainable_variables
 
 

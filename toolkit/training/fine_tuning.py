@@ -14,6 +14,7 @@ from toolkit.training.losses import CROSS_ENTROPY, make_loss
 from toolkit.training.optimization import Optimization
 from toolkit.training.optimizer import make_optimizer
 from toolkit.training.plateau import ReduceOnPlateau
+from toolkit.training.precision import computing_in
 from toolkit.training.schedules import PLATEAU
 from toolkit.training.time_budget import TimeBudget, budget_ending
 
@@ -58,7 +59,10 @@ def fine_tune(
     trained = compile_model(model, optimization, steps, one_hot=one_hot, rates=rates)
     done = checkpoint.resume(trained)
     _begin_in_time(checkpoint, time_budget, done, epochs)
-    if done < epochs and not checkpoint.out_of_patience and not checkpoint.ended:
+    if done == epochs or checkpoint.out_of_patience or checkpoint.ended:
+        checkpoint.restore_best(model)
+        return model
+    with computing_in(model, optimization.precision):
         trained.fit(
             training(range(done, epochs)),
             validation_data=validation,

@@ -2,12 +2,30 @@
 
 from dataclasses import dataclass
 
+from toolkit.errors import OptionError
 from toolkit.training.losses import CROSS_ENTROPY
 from toolkit.training.optimizer_entries import ADAMW
 from toolkit.training.schedules import COSINE
 
+AUTO, FLOAT32, BFLOAT16, FLOAT16 = PRECISIONS = (
+    "auto",
+    "float32",
+    "mixed_bfloat16",
+    "mixed_float16",
+)
+
 CLIP_NORM = 1.0
 """It only meets the rare step that would undo what the network has learned."""
+
+
+def check_precision(name: str) -> None:
+    """Refuses what is no precision.
+
+    Raises:
+        OptionError: It is none.
+    """
+    if name not in PRECISIONS:
+        raise OptionError("--precision", f"one of {', '.join(PRECISIONS)}", name)
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,7 @@ class Optimization:
         loss: What is minimized, one of `toolkit.training.losses.LOSSES`. Validation always measures
             plain cross-entropy.
         label_smoothing: Share of each label that is spread evenly over all classes, 0 to 1.
+        precision: In which a step computes: a dtype policy of Keras'.
     """
 
     learning_rate: float
@@ -38,3 +57,4 @@ class Optimization:
     ema: float = 0.0
     loss: str = CROSS_ENTROPY
     label_smoothing: float = 0.0
+    precision: str = FLOAT32

@@ -8,6 +8,7 @@ import keras
 from toolkit.training.discriminative import Rate, discriminative
 from toolkit.training.optimization import Optimization
 from toolkit.training.optimizer_entries import find_optimizer
+from toolkit.training.precision import scaled
 from toolkit.training.schedules import COSINE, PLATEAU, make_schedule, warm_up_steps
 
 
@@ -27,7 +28,7 @@ def make_optimizer(
 
     Returns:
         The optimizer; with the schedule "plateau" it has a variable `plateau_factor`, which scales
-        the learning rate.
+        the learning rate. For float16 it is wrapped in one that scales the loss.
 
     Raises:
         UnknownNameError: There is no such optimizer or schedule.
@@ -53,7 +54,7 @@ def make_optimizer(
         rate.factor = optimizer.plateau_factor
     spared = [v for v in model.trainable_variables if len(v.shape) < 2]
     optimizer.exclude_from_weight_decay(var_list=spared)
-    return optimizer
+    return scaled(optimizer, wanted.precision)
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):

@@ -3,6 +3,7 @@
 import keras
 
 from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.precision import inner
 from toolkit.training.schedules import plateau_factor
 
 
@@ -22,4 +23,5 @@ class ReduceOnPlateau(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Sets the factor."""
         values = self._checkpoint.monitor.values(self._checkpoint.history)
-        self.model.optimizer.plateau_factor.assign(plateau_factor([-value for value in values]))
+        factor = plateau_factor([-value for value in values])
+        inner(self.model.optimizer).plateau_factor.assign(factor)

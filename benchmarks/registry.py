@@ -77,5 +77,23 @@ BENCHMARKS = {
             "Training from cached activations against training from images.",
             3,
         ),
+        Benchmark(
+            "variants",
+            "benchmarks.variants",
+            "What options of finetune gain and lose.",
+            3,
+        ),
+        Benchmark(
+            "few-photos",
+            "benchmarks.few_photos",
+            "Probe, fine-tuning and MLP with 5, 10 and 20 photos of each class.",
+            3,
+        ),
+        Benchmark(
+            "imbalance",
+            "benchmarks.imbalance",
+            "Classes made 20 to 1 uneven, with --imbalance and without.",
+            3,
+        ),
     )
 }

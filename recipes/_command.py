@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from toolkit.errors import ToolkitError
-from toolkit.result import FinetuneResult, summary
+from toolkit.result import ClassifyResult, FinetuneResult, summary
 
 
-def run_recipe(recipe: Callable[..., FinetuneResult]) -> None:
+def run_recipe(recipe: Callable[..., FinetuneResult | ClassifyResult]) -> None:
     """Makes a command of a recipe: each of its parameters is an option."""
 
     def run(**options: Any) -> None:
@@ -18,7 +18,10 @@ def run_recipe(recipe: Callable[..., FinetuneResult]) -> None:
             result = recipe(**options)
         except ToolkitError as error:
             raise click.UsageError(str(error)) from error
-        click.echo(f"Test: {summary(result.metrics['test'])}\nSaved: {result.path}")
+        saved = f"Saved: {result.path}"
+        if isinstance(result, ClassifyResult) and result.path is None:
+            saved = f"Not saved: {result.why_not_saved}."
+        click.echo(f"Test: {summary(result.metrics['test'])}\n{saved}")
 
     command = click.command(help=recipe.__doc__)(run)
     for parameter in inspect.signature(recipe).parameters.values():

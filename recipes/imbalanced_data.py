@@ -11,14 +11,12 @@ whatever their size. With `imbalance="auto"` an image of a small class counts mo
 probe and in fine-tuning; nothing is repeated or thrown away.
 """
 
-import csv
 from pathlib import Path
 
 import toolkit
 from recipes._command import run_recipe
+from recipes._subsets import thinned
 from toolkit.result import FinetuneResult
-
-TRAIN = "train"
 
 
 def imbalanced_data(
@@ -42,27 +40,6 @@ def imbalanced_data(
     )
     print(f"Macro-F1 on the test images: {result.metrics['test']['macro_f1']:.3f}")
     return result
-
-
-def thinned(data: str, folder: Path, ratio: int, seed: int) -> toolkit.Source:
-    """A manifest in which the last class has 1/ratio of its training images, others between."""
-    split = toolkit.split(data, folder / f"all-{seed}.csv", seed=seed, quiet=True)
-    with open(split.paths[0], newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    classes = sorted({row["label"] for row in rows})
-    kept, seen = [], dict.fromkeys(classes, 0)
-    for row in rows:
-        share = ratio ** (-classes.index(row["label"]) / (len(classes) - 1))
-        before = int(seen[row["label"]] * share)
-        seen[row["label"]] += row["split"] == TRAIN
-        if row["split"] != TRAIN or int(seen[row["label"]] * share) > before:
-            kept.append(row)
-    path = folder / f"thinned-{seed}.csv"
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(kept)
-    return toolkit.Source(path, root=split.root or None)
 
 
 if __name__ == "__main__":

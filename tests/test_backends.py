@@ -66,7 +66,7 @@ def test_the_same_network_is_trained_with_jax(tmp_path, train):
         f"import json, pathlib, sys; from {train.__module__} import {train.__name__} as train;"
         "print(json.dumps(train(pathlib.Path(sys.argv[1]))))"
     )
-    command = [sys.executable, "-c", code, train.__module__, train.__name__, tmp_path / "jax"]
+    command = [sys.executable, "-c", code, tmp_path / "jax"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -76,4 +76,4 @@ def test_the_same_network_is_trained_with_jax(tmp_path, train):
         assert found[:6] == found[6:], "an interrupted run goes on as if nothing had been"
     for one, two in zip(found, train(tmp_path / "tensorflow"), strict=True):
         assert one.keys() == two.keys()
-        assert one == pytest.approx(two, abs=1e-4)
+        assert one == pytest.approx(two, rel=3e-4, abs=1e-4)

@@ -10,6 +10,7 @@ import pytest
 
 import toolkit
 from tests.conftest import SMALL
+from toolkit import precision_search
 from toolkit.errors import MissingPackageError, NotWritableError
 from toolkit.serving.bundle import Bundle
 from toolkit.training.ending import BAD_LOSS, BUDGET, CALLBACK
@@ -101,6 +102,28 @@ def test_an_automatic_learning_rate_is_the_one_that_the_search_suggests(trained,
     assert given.history == automatic.history, "the search has left no trace"
     for one, two in zip(given.model.get_weights(), automatic.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_an_automatic_precision_leaves_no_trace_but_its_record(
+    trained, images, tmp_path, monkeypatch
+):
+    def measured(step):
+        step()  # As a real one, it changes weights, statistics and generators.
+        return 0.2
+
+    monkeypatch.setattr(precision_search, "seconds_of_a_step", measured)
+    automatic = trained(images, tmp_path / "auto", precision="auto")
+    assert automatic.run["precision"] == {
+        "value": "float32",
+        "why": "a step takes 0.2 s, and 0.2 s in mixed_bfloat16",
+        "seconds": {"float32": 0.2, "mixed_bfloat16": 0.2},
+    }
+    given = trained(images, tmp_path / "given")
+    assert given.run["precision"] == {"value": "float32", "why": "it was given"}
+    assert given.history == automatic.history
+    half = trained(images, tmp_path / "half", precision="mixed_bfloat16")
+    assert half.history != given.history
+    assert half.history[0]["loss"] == pytest.approx(given.history[0]["loss"], rel=0.5)
 
 
 def test_the_search_takes_only_what_matters_to_it(images):

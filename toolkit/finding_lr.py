@@ -93,7 +93,10 @@ def find_lr(
     path = Path(output).expanduser()
     if path.suffix.lower() != ".png":
         raise OptionError("--output", "a file whose name ends in .png", str(path))
-    given = _arguments(data, options)
+    wrong = [name for name in options if name in NOT_TAKEN]
+    if wrong:
+        raise TypeError(f"find_lr() does not take finetune's option {wrong[0]!r}")
+    given = finetune_arguments(data, options)
     backbones.find(given["backbone"])
     source, clock, reporter = as_source(data), Clock(), Reporter(quiet)
     listing = list_source(source, reporter.progress)
@@ -113,11 +116,12 @@ def find_lr(
     return LearningRateSearch(found.value, found.why, path, test)
 
 
-def _arguments(data: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """All of `finetune`'s arguments, as given or by default."""
-    wrong = [name for name in options if name in NOT_TAKEN]
-    if wrong:
-        raise TypeError(f"find_lr() does not take finetune's option {wrong[0]!r}")
+def finetune_arguments(data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """All of `finetune`'s arguments, as given or by default.
+
+    Raises:
+        TypeError: An option is none of its.
+    """
     bound = inspect.signature(finetune).bind(data, **options)
     bound.apply_defaults()
     return bound.arguments

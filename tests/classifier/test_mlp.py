@@ -27,7 +27,7 @@ def make_mlp(head: Head, network: keras.Model | None = None, dropout: float = 0.
     return attach_mlp(network, head, 3, mean, deviation, dropout, seed=4)
 
 
-def train(model: keras.Model, folder, epochs: int = 2) -> Checkpoint:
+def train(model: keras.Model, folder, epochs: int = 2, **steps) -> Checkpoint:
     import tensorflow as tf
 
     logits = logits_model(model)
@@ -39,7 +39,7 @@ def train(model: keras.Model, folder, epochs: int = 2) -> Checkpoint:
         tf.data.Dataset.from_tensors((images, LABELS)),
         steps_per_epoch=2,
         epochs=epochs,
-        optimization=Optimization(0.01, 0.0),
+        optimization=Optimization(0.01, 0.0, **steps),
         checkpoint=checkpoint,
         callbacks=[],
     )
@@ -53,7 +53,8 @@ def history_of_a_deep_head(folder) -> list[dict[str, float]]:
     model = make_mlp(head)
     random = np.random.default_rng(2)
     model.set_weights([random.uniform(0.1, 0.9, weight.shape) for weight in model.weights])
-    return train(model, folder).history
+    # Adam's first steps go by the signs of gradients, and tiny ones may have either.
+    return train(model, folder, optimizer="sgd").history
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

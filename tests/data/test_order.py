@@ -31,7 +31,7 @@ def test_no_image_comes_again_before_its_class_is_through():
 
 
 def test_over_the_epochs_all_images_of_a_large_class_come():
-    rows = np.concatenate([resampled_rows(LABELS, 0, epoch) for epoch in range(12)])
+    rows = np.concatenate([resampled_rows(LABELS, 0, epoch) for epoch in range(30)])
     assert set(rows) == set(range(len(LABELS)))
 
 

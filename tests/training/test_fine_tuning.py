@@ -27,7 +27,8 @@ def train(
     folder.mkdir(exist_ok=True)
     # Random weights would be others on another backend.
     head = keras.layers.Dense(CLASSES, kernel_initializer="zeros")
-    model = keras.Sequential([keras.Input((4,)), head])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, head(inputs))
     checkpoint = Checkpoint(folder, patience=9, start=1e9)
     fine_tune(
         model,

@@ -1,0 +1,90 @@
+"""Whole trainings, one after another with the same seeds, and how their figures compare."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import keras
+
+import toolkit
+from benchmarks.folders import temporary_folder
+from benchmarks.outcome import Comparison, compare
+from benchmarks.settings import Settings
+
+Record = dict[str, Any]
+Training = Callable[[int, Path], Record]
+"""Trains with a seed, in a folder for whatever it writes; gives test metrics and `seconds`."""
+
+
+def finetuning(settings: Settings, source: Any = None, **options: Any) -> Training:
+    """A training by `toolkit.finetune`.
+
+    Args:
+        settings: The command's.
+        source: Makes the source out of the seed and a folder; by default that of the settings.
+        options: Of `finetune`.
+    """
+
+    def train(seed: int, folder: Path) -> Record:
+        data = settings.data if source is None else source(seed, folder)
+        began = time.perf_counter()
+        result = toolkit.finetune(
+            data, settings.backbone, models_dir=folder, seed=seed, **shared(settings), **options
+        )
+        metrics = result.metrics
+        return metrics["test"] | {
+            "seconds": time.perf_counter() - began,
+            "validation": metrics["validation"]["accuracy"],
+            "chosen": metrics["chosen"],
+        }
+
+    return train
+
+
+def shared(settings: Settings) -> dict[str, Any]:
+    """Options that all trainings have."""
+    epochs = {} if settings.epochs is None else {"epochs": settings.epochs}
+    return {
+        "weights": settings.weights,
+        "image_size": settings.image_size,
+        "quiet": True,
+        "name": "trained",
+        **epochs,
+    }
+
+
+def train_all(settings: Settings, trainings: Mapping[str, Training]) -> dict[str, list[Record]]:
+    """Runs each with the seeds 0, 1, ..., as many as there are repetitions."""
+    records: dict[str, list[Record]] = {name: [] for name in trainings}
+    for seed in range(settings.repetitions):
+        for name, train in trainings.items():
+            keras.backend.clear_session()
+            with temporary_folder() as folder:
+                record = train(seed, folder)
+            records[name].append(record)
+            settings.say(
+                f"seed {seed}, {name}: {record['accuracy']:.2%} of {record['n']} test photos, "
+                f"macro-F1 {record['macro_f1']:.3f}, {record['seconds']:.0f} s"
+            )
+    return records
+
+
+def figures(
+    records: Mapping[str, list[Record]], title: str, unit: str, value: Callable[[Record], float]
+) -> Comparison:
+    """A figure of each training and seed."""
+    values = {name: [value(record) for record in each] for name, each in records.items()}
+    return compare(title, unit, values)
+
+
+def means(records: Mapping[str, list[Record]], value: Callable[[Record], float], what: str) -> str:
+    """Means over the seeds in a line."""
+    parts = [f"{name} {mean(map(value, each)):.4g}" for name, each in records.items()]
+    return f"Mean {what}: {', '.join(parts)}."
+
+
+def accuracy(record: Record) -> float:
+    """Of the test photos, in percent."""
+    return 100 * record["accuracy"]

@@ -1,0 +1,71 @@
+"""Fine-tuned networks that are kept whatever validation says, from the probe's head or another."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import toolkit
+from benchmarks.settings import Settings
+from benchmarks.trainings import Record, Training, shared
+from toolkit.choosing import predict
+from toolkit.clock import Clock
+from toolkit.data.sources import list_source
+from toolkit.data.table import TEST
+from toolkit.evaluation.metrics import measure
+from toolkit.finding_lr import finetune_arguments
+from toolkit.fitting import fit
+from toolkit.preparing import Tunable, make_options, make_trainable, prepare
+from toolkit.probing import fit_on_features
+from toolkit.progress import Reporter
+from toolkit.serving.unfinished import UnfinishedRun
+
+UNBEATEN = {"loss": math.inf, "accuracy": 0.0}
+"""What training starts from, so that its best epoch is kept."""
+
+
+def tuned(
+    settings: Settings,
+    source: Callable[[int, Path], toolkit.Source],
+    random_head: bool = False,
+    **options: Any,
+) -> Training:
+    """As `finetuning`, but the probe is never kept.
+
+    Args:
+        settings: The command's.
+        source: Makes the source out of the seed and a folder.
+        random_head: Whether the linear head starts from random weights, not the probe's.
+        options: Of `finetune`.
+    """
+
+    def train(seed: int, folder: Path) -> Record:
+        data, clock, reporter = source(seed, folder), Clock(), Reporter(quiet=True)
+        began = time.perf_counter()
+        asked = {"backbone": settings.backbone, "seed": seed, **shared(settings), **options}
+        given = finetune_arguments(data, asked)
+        listing = list_source(data, reporter.progress)
+        job = make_options(given, data, listing)
+        prepared = prepare(job, listing, None, clock, reporter, fit_on_features)
+        prepared = _with_random_head(prepared, seed) if random_head else prepared
+        with UnfinishedRun.start(folder / "tuned", job.compared, resume=False) as run:
+            trainable = make_trainable(prepared, run.folder / "head")
+            fit(prepared, replace(trainable, metrics=UNBEATEN), run, clock, reporter)
+        test = prepared.table.split(TEST)
+        probabilities = predict(trainable.model, test, prepared.preparation, reporter, "Testing")
+        seconds = time.perf_counter() - began
+        return measure(test.labels, probabilities, test.classes) | {"seconds": seconds}
+
+    return train
+
+
+def _with_random_head(prepared: Tunable, seed: int) -> Tunable:
+    probe = prepared.probed.probe
+    limit = math.sqrt(6 / sum(probe.kernel.shape))  # Glorot's.
+    kernel = np.random.default_rng(seed).uniform(-limit, limit, probe.kernel.shape)
+    start = replace(probe, kernel=kernel.astype(np.float32), bias=np.zeros_like(probe.bias))
+    return replace(prepared, probed=replace(prepared.probed, probe=start))

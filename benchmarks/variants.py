@@ -22,9 +22,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "--ema": {"ema": 0.99},
     "--label-smoothing 0.1": {"label_smoothing": 0.1},
     "--mix mixup": {"mix": "mixup"},
-    "--learning-rate auto": {"learning_rate": "auto"},
-    "--schedule one-cycle": {"schedule": "one-cycle"},
-    "--unfreeze all": {"unfreeze": "all"},
 }
 
 

@@ -77,24 +77,29 @@ def fit(
         callbacks: The caller's own.
     """
     options, start = prepared.options, trainable.metrics[prepared.options.monitor]
-    checkpoint = Checkpoint(run.folder, options.patience, start, options.monitor, options.min_delta)
+    images = [len(prepared.table.split(name)) for name in (TRAIN, VALIDATION)]
+    epochs, patience = options.epochs_for(images[0]), options.patience_for(images[0])
+    checkpoint = Checkpoint(run.folder, patience, start, options.monitor, options.min_delta)
     budget = _budget(prepared, trainable, clock)
     data = _training_data(prepared, trainable, reporter, budget)
     rate = _learning_rate(data, prepared, run, reporter)
     precision = _precision(data, options, run, reporter)
-    images = [len(prepared.table.split(name)) for name in (TRAIN, VALIDATION)]
     steps = steps_per_epoch(images[0], options.batch_size)
     if options.batch_size > images[0]:
         reporter.say(
             f"--batch-size {options.batch_size} is more than the {images[0]} training images: "
             "each epoch is one step."
         )
-    progress = TrainingProgress(steps, options.epochs, lambda: checkpoint.ended is None)
+    if options.patience is not None and epochs and patience > epochs:
+        reporter.say(
+            f"--patience {patience} is more than the {epochs} epochs: training will not end early."
+        )
+    progress = TrainingProgress(steps, epochs, lambda: checkpoint.ended is None)
     users = UsersCallbacks(callbacks, checkpoint)
     watching: list[keras.callbacks.Callback] = [] if reporter.quiet else [progress]
     if budget:
         share = images[1] / images[0]
-        watching.append(EndInTime(budget, checkpoint, steps, options.epochs, share))
+        watching.append(EndInTime(budget, checkpoint, steps, epochs, share))
     if log:
         views = Views(options.augment, options.seed, 1)
         train = prepared.table.split(TRAIN)
@@ -109,7 +114,7 @@ def fit(
             data.validation,
             one_hot=data.one_hot,
             steps_per_epoch=steps,
-            epochs=options.epochs,
+            epochs=epochs,
             optimization=options.optimization(rate["value"], precision["value"]),
             rates=trainable.rates,
             checkpoint=checkpoint,
@@ -178,7 +183,7 @@ def _learning_rate(
     options = prepared.options
     if options.learning_rate != AUTO:
         return {"value": options.learning_rate, "why": "it was given"}
-    if not options.epochs:
+    if options.epochs == 0:
         return {"value": LOWEST, "why": "nothing is trained"}
 
     def find() -> dict[str, Any]:
@@ -196,6 +201,6 @@ def _precision(
     """The precision and why it is that, as the record tells it."""
     if options.precision != AUTO:
         return {"value": options.precision, "why": "it was given"}
-    if not options.epochs:
+    if options.epochs == 0:
         return {"value": FLOAT32, "why": "nothing is trained"}
     return run.remember("precision", lambda: search_precision(data, options, reporter))

@@ -59,12 +59,12 @@ def finetune(
     unfreeze_gradually: bool = False,
     stage_factor: float = 1.0,
     train_batchnorm: bool = False,
-    epochs: int = 6,
+    epochs: int | None = None,
     batch_size: int = 32,
     learning_rate: float | str | None = None,
     monitor: str = LOSS,
     min_delta: float = 0.0,
-    patience: int = 5,
+    patience: int | None = None,
     time_budget: float | str | None = None,
     dropout: float = 0.2,
     weight_decay: float = 1e-3,
@@ -129,14 +129,15 @@ def finetune(
             from each stage to the next below.
         train_batchnorm: Train BatchNorm, with its statistics, in the trained stages. Otherwise it
             is frozen everywhere.
-        epochs: At most so many passes over the training split; 0: the probe alone.
+        epochs: At most so many passes over the training split; 0: the probe alone. By default 6, of
+            few images as many as make about 300 steps, up to 60.
         batch_size: Images in a training step.
         learning_rate: The highest, at the end of the warm-up; by default the optimizer's: 3e-4 for
             "adamw", "adam", "nadam" and "rmsprop", 3e-5 for "lion", 3e-3 for "lamb" and
             "adafactor", 1e-2 for "sgd". "auto": what a range test suggests (see `find_lr`).
         monitor: By which figure of validation epochs are compared: "loss" or "accuracy".
         min_delta: A smaller gain in it does not count for the patience.
-        patience: Epochs without a gain before training stops.
+        patience: Epochs without a gain before training stops; by default half of all, at least 5.
         time_budget: For all of the job, from its start to the saved bundle: "90s", "20m", "1h30m"
             or seconds. Training ends in time, and the best of what was finished counts: whole
             epochs, or the probe. A resumed run has all of it again.
@@ -285,6 +286,8 @@ def _record(prepared: Tunable, digest: str, trainable: Trainable, fitted: Fitted
         "normalization": prepared.statistics and prepared.statistics.record(),
         "trained_stages": trainable.stages,
         "trained_from_epoch": {n: first + 1 for n, first in trainable.starts.items()},
+        "epochs": options.epochs_for(len(labels)),
+        "patience": options.patience_for(len(labels)),
         "best_epoch": checkpoint.best_epoch,
         "ended": checkpoint.ended and asdict(checkpoint.ended),
         "learning_rate": fitted.learning_rate,

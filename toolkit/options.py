@@ -18,6 +18,7 @@ from toolkit.option_checks import (
 )
 from toolkit.training import schedules
 from toolkit.training.imbalance import check_imbalance
+from toolkit.training.length import default_epochs, default_patience
 from toolkit.training.losses import check_loss
 from toolkit.training.monitor import check_monitor
 from toolkit.training.optimization import Optimization, check_precision
@@ -69,12 +70,12 @@ class FinetuneOptions(FeatureOptions):
     unfreeze_gradually: bool
     stage_factor: float
     train_batchnorm: bool
-    epochs: int
+    epochs: int | None
     batch_size: int
     learning_rate: float | str
     monitor: str
     min_delta: float
-    patience: int
+    patience: int | None
     time_budget: float | None
     tensorboard: str | None
     dropout: float
@@ -102,9 +103,11 @@ class FinetuneOptions(FeatureOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_whole("--epochs", self.epochs, 0)
+        if self.epochs is not None:
+            check_whole("--epochs", self.epochs, 0)
         check_whole("--batch-size", self.batch_size, 1)
-        check_whole("--patience", self.patience, 1)
+        if self.patience is not None:
+            check_whole("--patience", self.patience, 1)
         if self.views is not None:
             check_whole("--views", self.views, 0)
         check_mix(self.mix, self.views)
@@ -135,6 +138,14 @@ class FinetuneOptions(FeatureOptions):
             l2=self.l2,
         )
 
+    def epochs_for(self, images: int) -> int:
+        """How many epochs there are at most, with so many training images."""
+        return default_epochs(images, self.batch_size) if self.epochs is None else self.epochs
+
+    def patience_for(self, images: int) -> int:
+        """After how many epochs without a gain training stops, with so many training images."""
+        return default_patience(self.epochs_for(images)) if self.patience is None else self.patience
+
     def optimization(self, learning_rate: float, precision: str) -> Optimization:
         """How weights are trained, with the learning rate and precision found or given."""
         values = {field.name: getattr(self, field.name) for field in fields(Optimization)}
@@ -155,7 +166,8 @@ class FinetuneOptions(FeatureOptions):
         check_range("--label-smoothing", share, self.label_smoothing, 0, 1 - 1e-9)
         check_range("--dropout", share, self.dropout, 0, 1 - 1e-9)
         waits = schedules.PLATEAU_PATIENCE
-        if self.schedule == schedules.PLATEAU and self.patience <= waits:
+        patience = default_patience(0) if self.patience is None else self.patience
+        if self.schedule == schedules.PLATEAU and patience <= waits:
             rule = (
                 f"above {waits} with --schedule plateau, which lowers the rate after {waits} epochs"
             )

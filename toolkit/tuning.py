@@ -76,7 +76,7 @@ def make_training_data(
             return _from_cache(cut, views, table, network, engine)
         except NoRoomError as error:
             why = str(error)
-    if network.options.epochs and network.options.views != 0:
+    if network.options.epochs != 0 and network.options.views != 0:
         network.reporter.say(f"Training reads the images: {why}.")
     return _from_images(model, views, table, network, why)
 
@@ -84,7 +84,7 @@ def make_training_data(
 def _plan(cut: Cut | None, table: ImageTable, network: FrozenNetwork) -> tuple[Views, str]:
     """How many views of each training image are cached, and if none, why."""
     options = network.options
-    views = Views(options.augment, options.seed, _wanted(options))
+    views = Views(options.augment, options.seed, _wanted(options, len(table.split(TRAIN))))
     if not views.count:
         return views, "no cached views are asked for"
     if options.mix != NONE:
@@ -102,9 +102,10 @@ def _plan(cut: Cut | None, table: ImageTable, network: FrozenNetwork) -> tuple[V
     return replace(views, count=count), "" if count else why
 
 
-def _wanted(options: FinetuneOptions) -> int:
-    wanted = min(options.epochs, MOST_VIEWS) if options.views is None else options.views
-    return min(wanted, options.epochs, 1 if options.augment == "none" else wanted)
+def _wanted(options: FinetuneOptions, images: int) -> int:
+    epochs = options.epochs_for(images)
+    wanted = min(epochs, MOST_VIEWS) if options.views is None else options.views
+    return min(wanted, epochs, 1 if options.augment == "none" else wanted)
 
 
 def _from_cache(

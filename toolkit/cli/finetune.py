@@ -130,9 +130,9 @@ class Rate(click.ParamType):
 )
 @click.option(
     "--epochs",
-    default=6,
-    show_default=True,
-    help="At most so many passes over the training images; 0: the probe alone.",
+    type=int,
+    help="At most so many passes over the training images; 0: the probe alone.  [default: 6, of "
+    "few images as many as make 300 steps, up to 60]",
 )
 @click.option("--batch-size", default=32, show_default=True, help="Images in a training step.")
 @click.option(
@@ -157,9 +157,9 @@ class Rate(click.ParamType):
 )
 @click.option(
     "--patience",
-    default=5,
-    show_default=True,
-    help="Epochs without a gain before training stops.",
+    type=int,
+    metavar="EPOCHS",
+    help="Epochs without a gain before training stops.  [default: half of all, at least 5]",
 )
 @click.option(
     "--time-budget",

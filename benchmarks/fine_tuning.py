@@ -9,6 +9,8 @@ step is traced before. Validation and checkpoints are left out for all.
   augments, and runs the frozen stages.
 - *images, whole network*: the same with all stages trained, as after a plain
   `base.trainable = True`; BatchNorm stays frozen.
+- *bare fit*: `model.fit` over arrays in memory, of the same activations, or of images that are
+  prepared and augmented already: what any pipeline could reach at best.
 
 The activations must be computed first. The second table has what that takes with an empty cache
 (to convert the frozen stages for the engine, to run them over all views and the validation photos),
@@ -17,6 +19,8 @@ and adds up the toolkit's default number of epochs with and without it.
 
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from benchmarks.folders import own_cache
 from benchmarks.images import describe, read_table
@@ -34,6 +38,7 @@ IMAGES = 512
 EPOCHS = 6
 CACHED, STAGES, WHOLE = "cached activations", "images, same stages", "images, whole network"
 MAKING = "computing the activations"
+BARE = {CACHED: "bare fit, activations", STAGES: "bare fit, images"}
 
 
 def run(settings: Settings) -> Outcome:
@@ -52,14 +57,20 @@ def run(settings: Settings) -> Outcome:
             WHOLE: whole.epoch,
             STAGES: stages.epoch,
             CACHED: cached.epoch,
+            BARE[CACHED]: cached.bare_epoch,
+            BARE[STAGES]: stages.bare_epoch,
             MAKING: cached.make_anew,
         }
         measured = alternate(settings.repetitions, contestants, say=settings.say)
         notes = [*cached.notes(), f"{cached.images:,} training photos, {epochs} epochs."]
         data = describe(table)
     making = measured.pop(MAKING)
+    pairs = {name: measured[name] for pair in BARE.items() for name in pair}
+    for name in BARE.values():
+        del measured[name]
     comparisons = [
         compare("Training alone", "images/s", measured, STAGES),
+        Comparison("Through the pipeline", "images/s", pairs, BARE, "a bare fit of the same"),
         _whole_trainings(measured, making, cached.images, epochs),
     ]
     return Outcome(data, comparisons, notes=notes)
@@ -87,6 +98,16 @@ class _Training:
         return rate_of(
             lambda: fit(source.model, source.training(range(1)), self._steps), self.images
         )
+
+    @property
+    def bare_epoch(self) -> Callable[[], float]:
+        """Measures an epoch's images a second over arrays in memory."""
+        inputs, labels = (
+            np.concatenate([np.asarray(part) for part in parts])
+            for parts in zip(*self._source.training(range(1)), strict=True)
+        )
+        model, batch = self._source.model, self._frozen.options.batch_size
+        return rate_of(lambda: model.fit(inputs, labels, batch_size=batch, verbose=0), self.images)
 
     def make_anew(self) -> float:
         """Measures the seconds of computing the activations with an empty cache."""

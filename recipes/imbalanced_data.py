@@ -24,6 +24,7 @@ def imbalanced_data(
     *,
     imbalance: str = "auto",
     thin: int = 1,
+    image_size: int = 96,
     backbone: str = "efficientnet-lite0",
     models_dir: str = "models",
     seed: int = 0,
@@ -35,6 +36,7 @@ def imbalanced_data(
         backbone,
         models_dir=models_dir,
         name="imbalanced",
+        image_size=image_size,
         seed=seed,
         imbalance=imbalance,
     )

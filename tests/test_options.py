@@ -171,6 +171,20 @@ def test_cached_views_are_refused_where_images_are_mixed():
     )
 
 
+@pytest.mark.parametrize("unfreeze", [0, "none"])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("unfreeze_gradually", True), ("stage_factor", 0.5), ("train_batchnorm", True)],
+)
+def test_what_is_about_trained_stages_needs_some(unfreeze, option, value):
+    with pytest.raises(OptionError) as error:
+        dataclasses.replace(GOOD, unfreeze=unfreeze, **{option: value})
+    assert str(error.value) == (
+        f"--{option.replace('_', '-')} must be left out with --unfreeze none, which trains the "
+        f"head alone. Received: {value!r}"
+    )
+
+
 def test_a_plateau_needs_patience():
     assert dataclasses.replace(GOOD, schedule="plateau", patience=3).patience == 3
     with pytest.raises(OptionError) as error:

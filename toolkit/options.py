@@ -11,6 +11,7 @@ from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError
 from toolkit.option_checks import (
     LARGEST_NUMBER,
+    NO_STAGES,
     check_learning_rate,
     check_range,
     check_warmup,
@@ -114,7 +115,7 @@ class FinetuneOptions(FeatureOptions):
         check_imbalance(self.imbalance)
         check_monitor(self.monitor)
         check_range("--min-delta", "from 0 to 1,000", self.min_delta, 0, 1000)
-        check_range("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
+        self._check_stages()
         self._check_optimization()
         self._check_head()
 
@@ -151,6 +152,18 @@ class FinetuneOptions(FeatureOptions):
         values = {field.name: getattr(self, field.name) for field in fields(Optimization)}
         found = {"learning_rate": learning_rate, "precision": precision}
         return Optimization(**{**values, **found})
+
+    def _check_stages(self) -> None:
+        check_range("--stage-factor", "above 0 and at most 1", self.stage_factor, 1e-12, 1)
+        of_stages = {
+            "--unfreeze-gradually": self.unfreeze_gradually,
+            "--stage-factor": self.stage_factor if self.stage_factor != 1 else None,
+            "--train-batchnorm": self.train_batchnorm,
+        }
+        for name, value in of_stages.items():
+            if value and self.unfreeze in (0, NO_STAGES):
+                rule = "left out with --unfreeze none, which trains the head alone"
+                raise OptionError(name, rule, value)
 
     def _check_optimization(self) -> None:
         share = "from 0 up to, not including, 1"

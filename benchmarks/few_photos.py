@@ -9,7 +9,7 @@ are the seeds 0, 1, 2, ..., each with other photos.
 - *LP-FT, 6 epochs*: the head starts from the probe; always what was tuned, whatever validation
   says. Of so few photos, 6 epochs are 12 to 30 steps.
 - *LP-FT*: as many epochs as by default, about 300 steps and at most 60 epochs; so all that follow.
-- *MLP*: a head with a hidden layer, trained alone: `--head mlp --epochs 0`.
+- *MLP*: a head with a hidden layer, trained alone.
 - *MLP, then fine-tuning*: `--head mlp`; always what was tuned.
 - *default*: `toolkit finetune`, which keeps what is best on validation.
 """
@@ -53,7 +53,7 @@ def _trainings(settings: Settings, count: int) -> dict[str, Training]:
         "fine-tuning": always(random_head=True),
         "LP-FT, 6 epochs": always(epochs=6),
         "LP-FT": always(),
-        "MLP": whole(head="mlp", epochs=0),
+        "MLP": always(head="mlp", epochs=0),
         "MLP, then fine-tuning": always(head="mlp"),
         "default": whole(),
     }

@@ -30,9 +30,8 @@ def finetuning(settings: Settings, source: Any = None, **options: Any) -> Traini
     def train(seed: int, folder: Path) -> Record:
         data = settings.data if source is None else source(seed, folder)
         began = time.perf_counter()
-        result = toolkit.finetune(
-            data, settings.backbone, models_dir=folder, seed=seed, **shared(settings), **options
-        )
+        asked = {"models_dir": folder, "seed": seed, **shared(settings), **options}
+        result = toolkit.finetune(data, settings.backbone, **asked)
         metrics = result.metrics
         return metrics["test"] | {
             "seconds": time.perf_counter() - began,

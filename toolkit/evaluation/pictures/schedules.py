@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from toolkit.evaluation.pictures import canvas
@@ -40,6 +40,8 @@ def schedules_figure(rates: Mapping[str, NDArray[np.floating]], steps_per_epoch:
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, (title, values) in zip(panels, rates.items(), strict=False):
         _panel(axes, title, values, steps_per_epoch)
+    for axes in panels[::columns]:
+        axes.set_ylabel("learning rate", size=9, color=canvas.INK)
     for axes in panels[len(rates) :]:
         axes.set_visible(False)
     return figure
@@ -54,5 +56,5 @@ def _panel(axes: Axes, title: str, values: NDArray[np.floating], steps_per_epoch
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, color=canvas.GREY, labelcolor=canvas.INK, labelbottom=True)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

@@ -1,6 +1,7 @@
 """Manifests of fewer photos than there are, for recipes that need few or uneven classes."""
 
 import csv
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,7 +34,8 @@ def few_of_each(data: str, folder: Path, count: int, seed: int) -> toolkit.Sourc
 
     def take(rows: list[Row]) -> Iterable[Row]:
         taken: Counter[str] = Counter()
-        for row in rows:
+        # Neighbours in a folder are often of one series, and would all be alike.
+        for row in random.Random(seed).sample(rows, len(rows)):
             if row["split"] == TEST:
                 yield row
             elif taken[row["label"]] < count:

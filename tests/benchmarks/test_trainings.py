@@ -1,0 +1,44 @@
+"""Trainings that are compared: their seeds and folders, and networks that are always kept."""
+
+import numpy as np
+import pytest
+
+import toolkit
+from benchmarks.settings import Settings
+from benchmarks.trainings import accuracy, figures, means, train_all
+from benchmarks.tuned import tuned
+from tests.conftest import SMALL
+
+SETTINGS = Settings(say=lambda line: None, image_size=32, repetitions=2, epochs=1)
+
+
+def test_each_is_trained_with_each_seed_in_a_folder_of_its_own():
+    seen = []
+
+    def training(name):
+        def train(seed, folder):
+            seen.append((seed, name, list(folder.iterdir())))
+            (folder / "model").write_text("")
+            record = {"accuracy": 0.5 + 0.1 * seed, "n": 10, "macro_f1": 0.4, "seconds": 1.0}
+            return record if name == "a" else record | {"accuracy": 0.25}
+
+        return train
+
+    records = train_all(SETTINGS, {"a": training("a"), "b": training("b")})
+    assert seen == [(0, "a", []), (0, "b", []), (1, "a", []), (1, "b", [])]
+    compared = figures(records, "Test accuracy", "%", accuracy)
+    assert compared.medians == {"a": pytest.approx(55), "b": 25}
+    assert means(records, accuracy, "%") == "Mean %: a 55, b 25."
+
+
+@pytest.mark.parametrize("random_head", [False, True])
+def test_what_was_tuned_is_kept_even_if_it_is_worse(images, tmp_path, random_head):
+    asked = {"learning_rate": 1e-6, "engine": "keras", "views": 1, "unfreeze": SMALL["unfreeze"]}
+    source = toolkit.Source(images)
+    train = tuned(SETTINGS, lambda seed, folder: source, random_head, **asked)
+    record = train(7, tmp_path)
+    assert 0 < record["n"] < 60 and record["seconds"] > 0
+    if random_head:  # A learning rate like this one changes nothing.
+        assert record["loss"] > 0.7 * np.log(3)
+    else:
+        assert record["loss"] < 0.7 * np.log(3)

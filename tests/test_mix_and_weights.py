@@ -40,7 +40,7 @@ def test_auto_says_what_it_does_where_classes_are_uneven(tmp_path, monkeypatch):
     )
 
     assert any(
-        message.startswith("--imbalance auto takes class-weights: the largest class has ")
+        message.startswith("--imbalance auto takes logit-adjustment: the largest class has ")
         for message in said
     )
     assert result.run["options"]["imbalance"] == "auto"

@@ -117,6 +117,7 @@ def fit(
             epochs=epochs,
             optimization=options.optimization(rate["value"], precision["value"]),
             rates=trainable.rates,
+            log_priors=data.log_priors,
             checkpoint=checkpoint,
             callbacks=watching,
             time_budget=budget,

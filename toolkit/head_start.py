@@ -20,7 +20,7 @@ from toolkit.probing import FrozenNetwork, Probed
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
-from toolkit.training.imbalance import probe_weights
+from toolkit.training.imbalance import log_priors, probe_weights
 from toolkit.training.optimization import Optimization
 from toolkit.training.probe import Probe, feature_moments
 from toolkit.training.progress import TrainingProgress
@@ -89,7 +89,8 @@ def _train(
     train, validation = probed.features.split(TRAIN), probed.features.split(VALIDATION)
     rows, measured = (part.store.rows(list(part.table.digests)) for part in (train, validation))
     labels = train.table.labels
-    weights = probe_weights(options.imbalance, labels, len(train.table.classes))
+    classes = len(train.table.classes)
+    weights = probe_weights(options.imbalance, labels, classes)
     steps = steps_per_epoch(len(labels), BATCH_SIZE)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, STEPS // steps))
     progress = TrainingProgress(steps, epochs, name="Head")
@@ -109,6 +110,7 @@ def _train(
                 loss=options.loss,
                 label_smoothing=options.label_smoothing,
             ),
+            log_priors=log_priors(options.imbalance, labels, classes),
             checkpoint=Checkpoint(folder, PATIENCE, start=float("inf")),
             callbacks=[] if reporter.quiet else [progress],
         )

@@ -179,10 +179,12 @@ def finetune(
             "mixup", "cutmix", or "mixup+cutmix", where each batch draws one of the two. Training
             then reads the images.
         imbalance: What is done where classes have different numbers of training images. "none";
-            "class-weights": every class counts the same, in the probe and in fine-tuning;
-            "resample": each epoch of fine-tuning draws every class equally often, and the probe
-            weights them; "auto": what fits the numbers, and says what. Of all figures, only the
-            training's in `history.csv` are weighted.
+            "logit-adjustment": in training, logits are raised by how frequent their class is, so
+            that the classifier itself takes all to be equally frequent; "class-weights": every
+            class counts the same in the loss; "resample": each epoch of fine-tuning draws every
+            class equally often, and the probe weights them; "auto": logit-adjustment where one
+            class has more than 1.5 times the images of another. Of all figures, only the training's
+            in `history.csv` are changed by it.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.

@@ -47,5 +47,7 @@ def _seconds(
 ) -> float:
     wanted = options.optimization(LOWEST, name)
     with computing_in(data.model, name):
-        model = compile_model(data.model, wanted, steps=1000, one_hot=data.one_hot)
+        model = compile_model(
+            data.model, wanted, 1000, one_hot=data.one_hot, log_priors=data.log_priors
+        )
         return seconds_of_a_step(lambda: model.train_on_batch(*batch))

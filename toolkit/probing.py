@@ -24,7 +24,7 @@ from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.imbalance import choose_imbalance, probe_weights
+from toolkit.training.imbalance import choose_imbalance, log_priors, probe_weights
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
@@ -197,12 +197,14 @@ def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:
 
 def _fit(features: Features, imbalance: str) -> Probe:
     train, validation = features.split(TRAIN), features.split(VALIDATION)
-    classes = len(features.table.classes)
-    return fit_probe(
+    labels, classes = train.table.labels, len(features.table.classes)
+    probe = fit_probe(
         train.values,
-        train.table.labels,
+        labels,
         validation.values,
         validation.table.labels,
         classes=classes,
-        class_weights=probe_weights(imbalance, train.table.labels, classes),
+        class_weights=probe_weights(imbalance, labels, classes),
     )
+    priors = log_priors(imbalance, labels, classes)
+    return probe if priors is None else replace(probe, bias=probe.bias - priors)

@@ -259,9 +259,10 @@ class Rate(click.ParamType):
     "--imbalance",
     default="none",
     show_default=True,
-    metavar="none|auto|class-weights|resample",
-    help="Where some classes have many more images: in training each counts the same, or is drawn "
-    "equally often. auto: what fits their numbers.",
+    metavar="none|auto|logit-adjustment|class-weights|resample",
+    help="Where some classes have many more images: take all to be equally frequent, by adjusted "
+    "logits, by weights, or by drawing each equally often. auto: logit-adjustment where numbers "
+    "differ by half or more.",
 )
 @click.option(
     "--views",

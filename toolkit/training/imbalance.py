@@ -6,7 +6,13 @@ import numpy as np
 
 from toolkit.errors import OptionError
 
-NONE, AUTO, CLASS_WEIGHTS, RESAMPLE = IMBALANCE = ("none", "auto", "class-weights", "resample")
+NONE, AUTO, LOGITS, CLASS_WEIGHTS, RESAMPLE = IMBALANCE = (
+    "none",
+    "auto",
+    "logit-adjustment",
+    "class-weights",
+    "resample",
+)
 
 EVEN = 1.5
 """Up to this ratio of the largest class to the smallest, `auto` leaves them as they are."""
@@ -23,7 +29,7 @@ def check_imbalance(name: str) -> None:
 
 
 class Treatment(NamedTuple):
-    """What is done about imbalance: "none", "class-weights" or "resample"; and why, or ""."""
+    """What is done about imbalance: one of `IMBALANCE` but "auto"; and why, or ""."""
 
     name: str
     why: str
@@ -41,14 +47,14 @@ def choose_imbalance(name: str, labels: np.ndarray) -> Treatment:
 
     Example:
         >>> choose_imbalance("auto", np.array([0, 0, 0, 1])).name
-        'class-weights'
+        'logit-adjustment'
     """
     if name != AUTO:
         return Treatment(name, "")
     counts = np.unique(labels, return_counts=True)[1]
     ratio = counts.max() / counts.min()
     why = f"the largest class has {ratio:.1f} times as many training images as the smallest"
-    return Treatment(NONE if ratio <= EVEN else CLASS_WEIGHTS, why)
+    return Treatment(NONE if ratio <= EVEN else LOGITS, why)
 
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -91,4 +97,32 @@ def loss_weights(name: str, labels: np.ndarray, classes: int) -> np.ndarray | No
 def probe_weights(name: str, labels: np.ndarray, classes: int) -> np.ndarray | None:
     """As `loss_weights`, for the probe: weights are what endless resampling comes to."""
     chosen, _ = choose_imbalance(name, labels)
-    return None if chosen == NONE else class_weights(labels, classes)
+    return class_weights(labels, classes) if chosen in (CLASS_WEIGHTS, RESAMPLE) else None
+
+
+def log_priors(name: str, labels: np.ndarray, classes: int) -> np.ndarray | None:
+    """What is added to the logits while training, and only then.
+
+    How frequent a class is, is so known from the start: what is left for the logits to learn is
+    how an image of each class looks, and without the addition they take all classes to be equally
+    frequent. Weights do the same as long as images are got wrong; a network that gets all training
+    images right is hardly changed by them.
+
+    Args:
+        name: One of `IMBALANCE`.
+        labels: Of the training split: int [N], each of 0 to K - 1 at least once.
+        classes: K.
+
+    Returns:
+        Logarithms of the classes' shares, less their mean: float32 [K]; None: nothing is added.
+
+    See Menon et al. 2021, "Long-tail Learning via Logit Adjustment".
+
+    Example:
+        >>> log_priors("logit-adjustment", np.array([0, 0, 0, 1]), 2)
+        array([ 0.5493061, -0.5493061], dtype=float32)
+    """
+    if choose_imbalance(name, labels).name != LOGITS:
+        return None
+    logarithms = np.log(np.bincount(labels, minlength=classes) / len(labels))
+    return (logarithms - logarithms.mean()).astype(np.float32)

@@ -44,5 +44,5 @@ def test_auto_says_what_it_does_where_classes_are_uneven(tmp_path, monkeypatch):
         for message in said
     )
     assert result.run["options"]["imbalance"] == "auto"
-    assert result.run["imbalance"] == "class-weights"
+    assert result.run["imbalance"] == "logit-adjustment"
     assert result.run["options"]["learning_rate"] == SMALL["learning_rate"]

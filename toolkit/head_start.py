@@ -21,11 +21,12 @@ from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
 from toolkit.training.imbalance import log_priors, probe_weights
+from toolkit.training.length import default_patience
 from toolkit.training.optimization import Optimization
 from toolkit.training.probe import Probe, feature_moments
 from toolkit.training.progress import TrainingProgress
 
-BATCH_SIZE, LEARNING_RATE, PATIENCE = 32, 3e-4, 10
+BATCH_SIZE, LEARNING_RATE = 32, 3e-4
 
 STEPS, MOST_EPOCHS, LEAST_EPOCHS = 1500, 100, 5
 """An MLP alone is trained about so many steps, in so many epochs at most and at least."""
@@ -111,7 +112,7 @@ def _train(
                 label_smoothing=options.label_smoothing,
             ),
             log_priors=log_priors(options.imbalance, labels, classes),
-            checkpoint=Checkpoint(folder, PATIENCE, start=float("inf")),
+            checkpoint=Checkpoint(folder, default_patience(epochs), start=float("inf")),
             callbacks=[] if reporter.quiet else [progress],
         )
     finally:

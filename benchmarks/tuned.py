@@ -12,6 +12,7 @@ import numpy as np
 import toolkit
 from benchmarks.settings import Settings
 from benchmarks.trainings import Record, Training, shared
+from toolkit.asking import make_options
 from toolkit.choosing import predict
 from toolkit.clock import Clock
 from toolkit.data.sources import list_source
@@ -19,10 +20,11 @@ from toolkit.data.table import TEST
 from toolkit.evaluation.metrics import measure
 from toolkit.finding_lr import finetune_arguments
 from toolkit.fitting import fit
-from toolkit.preparing import Tunable, make_options, make_trainable, prepare
+from toolkit.preparing import Tunable, prepare
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.unfreezing import make_trainable
 
 UNBEATEN = {"loss": math.inf, "accuracy": 0.0}
 """What training starts from, so that its best epoch is kept."""

@@ -12,9 +12,10 @@ from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
-from toolkit.preparing import Prepared, Trainable, Tunable
+from toolkit.preparing import Prepared, Tunable
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
+from toolkit.unfreezing import Trainable
 
 PROBE, TRAINED_HEAD, FINETUNED = "probe", "head", "finetuned"
 PREDICTION_BATCH = 64

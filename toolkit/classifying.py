@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import backbones
+from toolkit.asking import feature_values
 from toolkit.backbones.pooling import AVG
 from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE, make_room
@@ -25,7 +26,7 @@ from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import model_name
 from toolkit.options import ClassifyOptions
-from toolkit.preparing import Prepared, feature_values, prepare
+from toolkit.preparing import Prepared, prepare
 from toolkit.probing import FrozenNetwork, Probed, fit_checked
 from toolkit.progress import Reporter
 from toolkit.result import ClassifyResult

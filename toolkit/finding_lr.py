@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import backbones
+from toolkit.asking import make_options
 from toolkit.clock import Clock
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
@@ -16,11 +17,12 @@ from toolkit.evaluation.pictures import learning_rates
 from toolkit.files import appearing, naming_full_disk
 from toolkit.job import finetune
 from toolkit.option_checks import check_whole
-from toolkit.preparing import make_options, make_trainable, prepare, read_training_data
+from toolkit.preparing import prepare
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.rate_search import search_learning_rate
 from toolkit.training.find_lr import FEWEST, STEPS, RangeTest, suggest
+from toolkit.unfreezing import make_trainable, read_training_data
 
 NOT_TAKEN = (
     "name",

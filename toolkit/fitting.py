@@ -16,7 +16,7 @@ from toolkit.data.views import Views
 from toolkit.option_checks import AUTO
 from toolkit.options import FinetuneOptions
 from toolkit.precision_search import search_precision
-from toolkit.preparing import Trainable, Tunable, read_training_data
+from toolkit.preparing import Tunable
 from toolkit.progress import Reporter
 from toolkit.rate_search import search_learning_rate
 from toolkit.serving.tensorboard import TensorBoardLog
@@ -29,6 +29,7 @@ from toolkit.training.progress import TrainingProgress
 from toolkit.training.time_budget import EndInTime, OutOfTimeError, TimeBudget
 from toolkit.training.users_callbacks import UsersCallbacks
 from toolkit.tuning import TrainingData
+from toolkit.unfreezing import Trainable, read_training_data
 
 SAVING_SECONDS = 15.0
 """Kept of a time budget for the bundle, at least: saving an EfficientNet-Lite0 took 7 to 12."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit import backbones
+from toolkit.asking import make_options
 from toolkit.backbones.pooling import AVG
 from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE, make_room
@@ -22,7 +23,7 @@ from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.fitting import Fitted, fit
 from toolkit.option_checks import model_name
-from toolkit.preparing import Trainable, Tunable, make_options, make_trainable, prepare
+from toolkit.preparing import Tunable, prepare
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult, summary
@@ -37,6 +38,7 @@ from toolkit.training.optimization import CLIP_NORM, FLOAT32
 from toolkit.training.optimizer_entries import ADAMW
 from toolkit.training.schedules import COSINE
 from toolkit.training.users_callbacks import check_callbacks
+from toolkit.unfreezing import Trainable, make_trainable
 
 if TYPE_CHECKING:
     import albumentations

@@ -1,43 +1,29 @@
 """The steps before training, one function each: what jobs have in common."""
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import keras
 
 from toolkit import backbones
-from toolkit.backbones.pooling import check_pooling
-from toolkit.backbones.standardize import BACKBONE, check_normalization, standardize
-from toolkit.cache import parse_size
-from toolkit.classifier.engine import Engine, check_engine
+from toolkit.backbones.standardize import BACKBONE, standardize
+from toolkit.classifier.engine import Engine
 from toolkit.classifier.features import Features
-from toolkit.classifier.model import freeze_below, frozen_layers
-from toolkit.clock import Clock, parse_duration
-from toolkit.data.batches import steps_per_epoch
+from toolkit.clock import Clock
 from toolkit.data.listing import Listing
 from toolkit.data.perceptual_hash import group_near_duplicates
-from toolkit.data.policies import check_draws, choose_policy
-from toolkit.data.prepare import Preparation, check_crop
+from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
-from toolkit.data.source import Source
 from toolkit.data.splits import check_classes, fix_splits
 from toolkit.data.statistics import PixelStatistics, measure_pixels
 from toolkit.data.table import TRAIN, ImageTable
-from toolkit.head_start import start_head
-from toolkit.option_checks import count_unfrozen
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.probing import FrozenNetwork, P, Probed, compute_split_features
 from toolkit.progress import Reporter
 from toolkit.result import summary
-from toolkit.training.discriminative import Rate
-from toolkit.training.optimizer_entries import find_optimizer
 from toolkit.training.probe import Probe
-from toolkit.training.stage_rates import first_epochs, stage_rates
-from toolkit.tuning import TrainingData, make_training_data
 
 Options = TypeVar("Options", bound=FeatureOptions)
 
@@ -76,81 +62,6 @@ class Prepared(Generic[Options, P]):
 
 Tunable = Prepared[FinetuneOptions, Probe]
 """What fine-tuning starts from."""
-
-
-@dataclass(frozen=True)
-class Trainable:
-    """The classifier that is to be trained.
-
-    Attributes:
-        model: The whole of it: float32 [N, H, W, 3] to probabilities [N, K].
-        metrics: What it gives for validation as it is: the probe's, or those of a trained head.
-        stages: Names of the backbone's stages that are trained.
-        frozen_layers: Those of all other stages.
-        starts: The epoch, from 0, in which each trained stage begins to be trained.
-        rates: Of variables that are trained more slowly or later than others, by their paths.
-    """
-
-    model: keras.Model
-    metrics: dict[str, Any]
-    stages: list[str]
-    frozen_layers: list[keras.layers.Layer]
-    starts: dict[str, int]
-    rates: dict[str, Rate]
-
-
-def feature_values(given: Mapping[str, Any], source: Source) -> dict[str, Any]:
-    """The values of `FeatureOptions` as they are checked and recorded.
-
-    Args:
-        given: A job's arguments by their names; others than these options are passed over.
-        source: The data's.
-
-    Raises:
-        OptionError: One has a value that it cannot have.
-    """
-    values = {field.name: given[field.name] for field in fields(FeatureOptions)}
-    split = given["split"]
-    check_crop(given["crop"])
-    check_normalization(given["normalize"])
-    check_pooling(given["pooling"])
-    check_engine(given["engine"])
-    return values | {
-        "data": source,
-        "backbone": backbones.find(given["backbone"]).name,
-        "weights": os.fspath(given["weights"]),
-        "split": split if isinstance(split, str) else tuple(split),
-        "cache_size": parse_size("--cache-size", given["cache_size"]),
-    }
-
-
-def make_options(given: Mapping[str, Any], source: Source, listing: Listing) -> FinetuneOptions:
-    """The options as they are checked and recorded, out of `finetune`'s arguments.
-
-    Args:
-        given: The arguments by their names; others than options are passed over.
-        source: The data's.
-        listing: The data's files.
-
-    Raises:
-        OptionError: One has a value that it cannot have.
-    """
-    entry = backbones.find(given["backbone"])
-    values = {field.name: given[field.name] for field in fields(FinetuneOptions)}
-    values |= feature_values(given, source)
-    if given["learning_rate"] is None:
-        values["learning_rate"] = find_optimizer(given["optimizer"]).learning_rate
-    folder = given["tensorboard"]
-    values |= {
-        "unfreeze": entry.unfreeze if given["unfreeze"] is None else given["unfreeze"],
-        "time_budget": parse_duration("--time-budget", given["time_budget"]),
-        "tensorboard": None if folder is None else os.fspath(folder),
-        "augment": choose_policy(given["augment"], listing.flips),
-    }
-    options = FinetuneOptions(**values)
-    count_unfrozen(options.unfreeze, [stage.name for stage in entry.stages])
-    check_draws(options.augment, *backbones.input_shape(entry, options.image_size))
-    return options
 
 
 def prepare(
@@ -212,44 +123,3 @@ def _read(options: FeatureOptions, listing: Listing, reporter: Reporter) -> Imag
         table = group_near_duplicates(table, reporter.progress, options.max_pixels)
     check_classes(table)
     return table
-
-
-def make_trainable(prepared: Tunable, folder: Path) -> Trainable:
-    """Puts a head on the network, and freezes what is not to be trained.
-
-    Args:
-        prepared: What training starts from.
-        folder: Where the training of a head alone keeps its state.
-    """
-    options, network = prepared.options, prepared.network
-    start = start_head(prepared.frozen, prepared.probed, folder)
-    stages = backbones.stage_layers(network.model, network.backbone)
-    unfrozen = count_unfrozen(options.unfreeze, list(stages))
-    trained = freeze_below(start.model, stages, unfrozen, options.train_batchnorm)
-    images = len(prepared.table.split(TRAIN))
-    starts = first_epochs(trained, options.epochs_for(images), options.unfreeze_gradually)
-    steps = steps_per_epoch(images, options.batch_size)
-    rates = stage_rates(stages, starts, options.stage_factor, steps)
-    frozen = frozen_layers(stages, trained)
-    return Trainable(start.model, start.metrics, trained, frozen, starts, rates)
-
-
-def read_training_data(
-    prepared: Tunable, trainable: Trainable, reporter: Reporter, **changes: Any
-) -> TrainingData:
-    """What the fit loop reads, cached views computed where it takes them.
-
-    Args:
-        prepared: What training starts from.
-        trainable: The classifier.
-        reporter: Tells of it.
-        changes: Options that are other than the job's.
-    """
-    options = replace(prepared.options, **changes)
-    return make_training_data(
-        trainable.model,
-        trainable.frozen_layers,
-        prepared.table,
-        replace(prepared.frozen, options=options, reporter=reporter),
-        prepared.probed.engine,
-    )

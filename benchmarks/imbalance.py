@@ -16,7 +16,7 @@ from benchmarks.trainings import accuracy, figures, finetuning, means, train_all
 from recipes._subsets import thinned
 
 RATIO = 20
-WAYS = ("none", "auto", "class-weights", "resample")
+WAYS = ("none", "auto", "class-weights")
 
 
 def run(settings: Settings) -> Outcome:

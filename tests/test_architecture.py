@@ -19,6 +19,7 @@ ORDER = [
     ["classifier"],
     ["training"],
     ["evaluation"],
+    ["ensembles"],
     ["serving"],
     ["option_checks", "result"],
     ["options"],

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from toolkit.augmenting import AugmentResult, augment
     from toolkit.classifying import classify
     from toolkit.data.source import Source
+    from toolkit.ensembles.average import average_probabilities
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
     from toolkit.result import ClassifyResult
@@ -29,6 +30,7 @@ __all__ = [
     "SplitResult",
     "audit",
     "augment",
+    "average_probabilities",
     "backbones",
     "cache",
     "classify",
@@ -53,6 +55,7 @@ _MODULES = {
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
+    "average_probabilities": "toolkit.ensembles.average",
     "classify": "toolkit.classifying",
     "draw_schedule": "toolkit.scheduling",
     "evaluate": "toolkit.serving.evaluate",

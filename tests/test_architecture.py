@@ -28,7 +28,7 @@ ORDER = [
     ["class_changes", "head_start", "tuning"],
     ["checks", "precision_search", "preparing", "rate_search"],
     ["choosing"],
-    ["auditing", "augmenting", "classifying", "fitting", "scheduling", "splitting"],
+    ["auditing", "augmenting", "classifying", "ensembling", "fitting", "scheduling", "splitting"],
     ["job"],
     ["finding_lr"],
     ["cli"],

@@ -1,0 +1,288 @@
+"""Ensembles of small saved classifiers, from the first to the last step."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import toolkit
+from tests.bundles import make_bundle
+from tests.conftest import draw_image, write_images
+from toolkit.cli.main import run
+from toolkit.data.prepare import Preparation
+from toolkit.ensembles.weights import convex_weights, greedy_weights
+from toolkit.errors import (
+    BundleError,
+    MemberError,
+    NoTestImagesError,
+    OptionError,
+    TooFewForWeightsError,
+    UnknownClassesError,
+)
+
+SHARES = (0.25, 0.5, 0.25)
+WEIGHTS = [0.5, 0.3, 0.2]
+MIXED = ["red", "blue", "green"]  # Another order than the sorted one.
+
+
+@pytest.fixture(scope="module")
+def members(images, tmp_path_factory):
+    """Three classifiers of the same splits: two prepare images alike. Not to be changed."""
+    models = tmp_path_factory.mktemp("models")
+    squash = Preparation(12, 10, 10**6, crop="squash")
+    return [
+        make_bundle(models / "a", images, shares=SHARES, seed=1),
+        make_bundle(models / "b", images, shares=SHARES, seed=2, preparation=squash),
+        make_bundle(models / "c", images, shares=SHARES, seed=3, classes=MIXED),
+    ]
+
+
+@pytest.fixture(scope="module")
+def together(members, tmp_path_factory):
+    """The three as one. Not to be changed."""
+    folder = tmp_path_factory.mktemp("together")
+    return toolkit.ensemble(members, "abc", weights=WEIGHTS, models_dir=folder, quiet=True)
+
+
+def rows_of(bundle, split):
+    with open(bundle / "assets.extra" / "splits.csv", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == split]
+
+
+def predictions(model, files):
+    classifier = toolkit.load(model, "tensorflow")
+    found = np.array([each.probabilities for each in classifier.predict(files)])
+    return found[:, [classifier.classes.index(name) for name in ("blue", "green", "red")]]
+
+
+def expected(members, files, average="arithmetic", weights=WEIGHTS):
+    each = [predictions(member, files) for member in members]
+    return toolkit.average_probabilities(each, average, weights)
+
+
+def test_the_export_is_the_average_of_the_members_own_exports(together, members, images):
+    files = sorted(images.rglob("*.jpg"))
+    given = predictions(together.path, files)
+    np.testing.assert_allclose(given, expected(members, files), atol=1e-5)
+    assert together.run["export_difference"] < 1e-5
+    served = tf.saved_model.load(str(together.path)).signatures
+    answer = served["serving_default"](image_bytes=tf.constant([files[0].read_bytes()]))
+    assert answer["label"].numpy()[0].decode() == sorted(MIXED)[given[0].argmax()]
+
+
+def test_members_with_one_preparation_share_an_input(together, members, images):
+    model = together.classifier.model
+    assert [each.shape[1:3] for each in model.inputs] == [(8, 8), (12, 10)]
+    assert [each.height for each in together.classifier.preparations] == [8, 12]
+    served = tf.saved_model.load(str(together.path)).signatures
+    assert len(served["network"].structured_input_signature[1]) == 2
+
+
+def test_pixels_are_prepared_for_each_input(together, members, images):
+    pixels = np.array(draw_image((200, 40, 40), 3))[None]
+    given = tf.saved_model.load(str(together.path)).signatures["pixels"](pixels=pixels)
+    each = [tf.saved_model.load(str(member)).signatures["pixels"] for member in members]
+    own = [signature(pixels=pixels)["probabilities"].numpy() for signature in each]
+    own[2] = own[2][:, [1, 2, 0]]
+    wanted = toolkit.average_probabilities(own, weights=WEIGHTS)
+    np.testing.assert_allclose(given["probabilities"], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_batch_may_have_any_size(together, images, count):
+    data = [path.read_bytes() for path in sorted(images.rglob("*.jpg"))[:count]]
+    served = tf.saved_model.load(str(together.path)).signatures["serving_default"]
+    given = served(image_bytes=tf.constant(data, tf.string))
+    assert given["probabilities"].shape == (count, 3)
+    assert given["label"].shape == (count,)
+
+
+def test_what_it_says_is_measured_on_images_that_no_member_has_seen(together, members):
+    metrics = json.loads((together.path / "assets.extra" / "metrics.json").read_text())
+    test = rows_of(members[0], "test")
+    assert metrics["test"]["n"] == len(test) == 15
+    assert [row["digest"] for row in rows_of(together.path, "test")] == [
+        row["digest"] for row in test
+    ]
+    assert [member["name"] for member in metrics["members"]] == ["a/1", "b/1", "c/1"]
+    assert [member["weight"] for member in metrics["members"]] == WEIGHTS
+    for member, path in zip(metrics["members"], members, strict=True):
+        own = toolkit.load(path).metrics["test"]
+        assert member["test"]["loss"] == pytest.approx(own["loss"], abs=1e-5)
+        assert member["test"]["accuracy"] == own["accuracy"]
+        assert member["bytes"] > 1000
+        assert member["latency_ms"] > 0
+        assert member["without"]["loss"] - metrics["test"]["loss"] == pytest.approx(
+            member["without"]["loss_saved"], abs=1e-6
+        )
+    best = min(metrics["members"], key=lambda member: member["test"]["loss"])
+    gain = metrics["gain"]
+    assert gain["over"] == best["name"]
+    assert gain["loss"] == pytest.approx(best["test"]["loss"] - metrics["test"]["loss"], abs=1e-6)
+    assert np.shape(metrics["diversity"]["disagreement"]) == (3, 3)
+    assert metrics["validation"]["n"] == 30
+    assert metrics["recommended"] in ("ensemble", gain["over"])
+    assert metrics["why"]
+
+
+def test_its_record_tells_what_it_was_made_of(together, members):
+    record = together.run
+    assert [member["path"] for member in record["members"]] == list(map(str, members))
+    assert record["options"]["weights"] == WEIGHTS
+    assert record["data"]["images"] == {"train": 15, "validation": 30, "test": 15}
+    assert record["classes"] == ["blue", "green", "red"]
+    assert "preparation" not in record
+
+
+def test_evaluate_leaves_out_what_a_member_has_seen(together, images):
+    measured = together.classifier.evaluate(images, quiet=True)
+    assert measured.seen == 45
+    assert measured.metrics["loss"] == pytest.approx(together.metrics["test"]["loss"], abs=1e-6)
+
+
+def test_engines_that_take_one_input_are_refused(together):
+    with pytest.raises(OptionError, match="tensorflow or auto for an ensemble"):
+        toolkit.load(together.path, "openvino-float32")
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Exports are not checked again: a process of its own each."""
+    monkeypatch.setattr("toolkit.serving.save.check_parity", lambda *_: 0.0)
+    monkeypatch.setattr("toolkit.serving.save._draw", lambda *_: None)
+
+
+@pytest.mark.parametrize("average", ["geometric", "majority"])
+def test_other_averages(members, images, tmp_path, unchecked, average):
+    options = {"average": average, "models_dir": tmp_path, "quiet": True}
+    result = toolkit.ensemble([members[2], members[1]], "cb", **options)
+    assert result.classifier.classes == MIXED
+    files = sorted(images.rglob("*.jpg"))
+    wanted = expected([members[2], members[1]], files, average, [1, 1])
+    np.testing.assert_allclose(predictions(result.path, files), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "find"), [("convex", convex_weights), ("greedy", greedy_weights)]
+)
+def test_weights_are_found_on_common_validation_images(
+    members, images, tmp_path, unchecked, weights, find
+):
+    options = {"weights": weights, "models_dir": tmp_path, "quiet": True}
+    result = toolkit.ensemble(members, "found", **options)
+    rows = rows_of(members[0], "validation")
+    labels = np.array([sorted(MIXED).index(row["label"]) for row in rows])
+    each = [predictions(member, [images / row["path"] for row in rows]) for member in members]
+    found = [member["weight"] for member in result.metrics["members"]]
+    np.testing.assert_allclose(found, find(labels, np.array(each)), atol=1e-5)
+    # A member without weight is no part of what is served.
+    networks = [layer for layer in result.classifier.model.layers if isinstance(layer, keras.Model)]
+    assert len(networks) == np.count_nonzero(found)
+
+
+def test_what_one_member_was_trained_on_chooses_no_weights(images, members, tmp_path, unchecked):
+    other = make_bundle(tmp_path / "other", images, shares=SHARES, split_seed=1, seed=5)
+    pair = [members[0], other]
+    with pytest.raises(TooFewForWeightsError, match=r"needs 20 images.*There are 1\d;"):
+        toolkit.ensemble(pair, "pair", weights="convex", models_dir=tmp_path, quiet=True)
+    result = toolkit.ensemble(pair, "pair", models_dir=tmp_path, quiet=True)
+    tests = [{row["digest"] for row in rows_of(member, "test")} for member in pair]
+    trains = [{row["digest"] for row in rows_of(member, "train")} for member in pair]
+    assert {row["digest"] for row in rows_of(result.path, "test")} == tests[0] & tests[1]
+    assert {row["digest"] for row in rows_of(result.path, "train")} == trains[0] | trains[1]
+    assert result.metrics["validation"]["n"] < 20
+
+
+def test_other_data_is_measured_without_what_a_member_has_seen(
+    members, images, tmp_path, unchecked
+):
+    data = write_images(tmp_path / "more", 2, first_seed=900)
+    seen = rows_of(members[1], "validation")[0]
+    shutil.copy(images / seen["path"], data / "red" / "seen.jpg")
+    options = {"models_dir": tmp_path / "models", "quiet": True}
+    result = toolkit.ensemble(members[:2], "ab", data=data, **options)
+    assert result.metrics["test"]["n"] == 6
+    tested = [
+        result.run["data"]["root"] + "/" + row["path"] for row in rows_of(result.path, "test")
+    ]
+    assert {*map(str, data.rglob("*.jpg"))} - {*tested} == {str(data / "red" / "seen.jpg")}
+    (data / "red").rename(data / "pink")
+    with pytest.raises(UnknownClassesError, match="The ensemble does not know the class 'pink'"):
+        toolkit.ensemble(members[:2], "ab", data=data, **options)
+
+
+def refused(error, models, tmp_path, match, **options):
+    with pytest.raises(error, match=match) as caught:
+        toolkit.ensemble(models, "x", models_dir=tmp_path / "none", quiet=True, **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_no_set_of_members_is_refused(members, tmp_path):
+    refused(MemberError, members[:1], tmp_path, "at least two different models")
+    refused(MemberError, str(members[0]), tmp_path, "at least two different models")
+    newest = members[0].parent
+    refused(MemberError, [members[0], newest], tmp_path, "different models.*twice. Give it once")
+    refused(BundleError, [members[0], tmp_path / "gone"], tmp_path, "there is no such folder")
+
+
+def test_members_of_other_classes_are_refused_with_the_difference(members, tmp_path):
+    colours = {"red": (200, 40, 40), "green": (40, 200, 40), "grey": (90, 90, 90)}
+    data = write_images(tmp_path / "data", 5, colours)
+    other = make_bundle(tmp_path / "other", data)
+    match = r"same classes\. Received: a/1 alone knows 'blue'; other/1 alone knows 'grey'\. Leave"
+    refused(MemberError, [members[0], other], tmp_path, match)
+
+
+@pytest.mark.parametrize(
+    "file", ["saved_model.pb", "assets.extra/model.keras", "assets.extra/splits.csv"]
+)
+def test_a_damaged_member_is_named_by_file(members, tmp_path, file):
+    copy = shutil.copytree(members[0], tmp_path / "copy" / "1")
+    (copy / file).write_bytes(b"\x01")
+    refused(BundleError, [members[1], copy], tmp_path, file.rpartition("/")[2])
+
+
+@pytest.mark.parametrize(
+    "weights", [[1], [0.5, 0.3, 0.2], [0.5, -0.1], [0, 0], "0.5,x", "best", "nan,1", 0.5]
+)
+def test_weights_that_do_not_fit_are_refused(members, tmp_path, weights):
+    refused(
+        OptionError, members[:2], tmp_path, "^--weights must be equal.*2 numbers", weights=weights
+    )
+
+
+def test_options_that_do_not_fit_are_refused(members, tmp_path):
+    refused(OptionError, members[:2], tmp_path, "--average must be one of", average="median")
+    match = "--weights must be equal, greedy or numbers with --average majority"
+    refused(OptionError, members[:2], tmp_path, match, average="majority", weights="convex")
+
+
+def test_members_without_a_common_test_image_are_refused(members, images, tmp_path):
+    few = write_images(tmp_path / "few", 4, first_seed=700)
+    other = make_bundle(tmp_path / "other", few)
+    match = "none of its members has seen.*--data"
+    refused(NoTestImagesError, [members[0], other], tmp_path, match)
+    copies = shutil.copytree(images, tmp_path / "images")
+    for row in rows_of(members[0], "test"):
+        (copies / row["path"]).unlink()
+    refused(NoTestImagesError, members[:2], tmp_path, str(copies), data=copies)
+
+
+def test_the_command_prints_the_evidence(members, tmp_path, unchecked, capsys):
+    models = tmp_path / "models"
+    arguments = ["ensemble", *map(str, members), "--name", "abc", "--models-dir", str(models)]
+    assert run([*arguments, "--weights", "0.5,0.3,0.2", "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    for part in ("On 15 test images", "a/1", "0.300", "together", "abc/1", "toolkit predict"):
+        assert part in printed
+    assert run([*arguments, "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == str(models / "abc" / "2")
+    assert run([*arguments, "--columns", "path=file"]) == 2
+    assert "--columns says more of --data" in capsys.readouterr().err
+    assert run(["ensemble", str(members[0]), "--name", "one"]) == 2
+    assert "at least two different models" in capsys.readouterr().err

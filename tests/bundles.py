@@ -1,5 +1,6 @@
 """Bundles of untrained networks, made in a moment."""
 
+import csv
 import dataclasses
 from pathlib import Path
 
@@ -72,3 +73,9 @@ def make_bundle(model: Path, data: Path, **options) -> Path:
         trained = make_trained(data, **options)
         progress = Reporter(quiet=True).progress
         return save.save_bundle(trained, model.parent / ".aside", model, progress).path
+
+
+def rows_of(bundle, split):
+    """The rows of a bundle's `splits.csv` that are of one split."""
+    with open(bundle / "assets.extra" / "splits.csv", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == split]

@@ -13,6 +13,9 @@ from toolkit.ensembles.evidence import Gain, diversity, leave_one_out, paired_ga
 from toolkit.evaluation.metrics import measure
 
 ENSEMBLE = "ensemble"
+NEGLIGIBLE = 1e-6
+"""Log-loss; below, what looks like a gain is rounding."""
+
 HEADLINES = ("n", "accuracy", "accuracy_ci95", "loss", "macro_f1")
 
 
@@ -79,13 +82,13 @@ def recommend(gain: Gain, best: str, images: int, networks: int) -> dict[str, st
     """
     low, high = gain.loss_ci95
     interval = f"95 % interval {low:+.4f} to {high:+.4f}, {images:,} test images"
-    if low > 0 and gain.accuracy_ci95[1] >= 0:
+    if low > NEGLIGIBLE and gain.accuracy_ci95[1] >= 0:
         why = (
             f"the ensemble saves {gain.loss:.4f} of log-loss over {best}, its best member "
             f"({interval}), and has {_points(gain.accuracy)}; it runs {networks} networks"
         )
         return {"recommended": ENSEMBLE, "why": why}
-    if high < 0 or gain.accuracy_ci95[1] < 0:
+    if high < -NEGLIGIBLE or gain.accuracy_ci95[1] < 0:
         verdict = f"{best} alone is better than the ensemble"
     else:
         verdict = f"{best} alone is as good as the ensemble, as far as these images tell"

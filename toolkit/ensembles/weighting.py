@@ -39,11 +39,10 @@ def check_weighting(
     """
     if average not in AVERAGES:
         raise OptionError("--average", f"one of {', '.join(AVERAGES)}", average)
-    if weights == CONVEX and average == MAJORITY:
-        raise OptionError(
-            "--weights", f"equal, greedy or numbers with --average {MAJORITY}", weights
-        )
     if isinstance(weights, str) and weights in (EQUAL, *SEARCHES):
+        if weights == CONVEX and average == MAJORITY:
+            rule = f"equal, greedy or numbers with --average {MAJORITY}"
+            raise OptionError("--weights", rule, weights)
         return weights
     rule = f"equal, convex, greedy, or {count} numbers, one for each model, at least 0, not all 0"
     try:

@@ -33,6 +33,8 @@ def read_splits(bundle: Bundle) -> list[SplitRow]:
     try:
         with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = csv.DictReader(file)
+            if missing := set(SplitRow._fields).difference(rows.fieldnames or ()):
+                raise KeyError(*sorted(missing))
             return [SplitRow(*(row[name] for name in SplitRow._fields)) for row in rows]
     except (OSError, KeyError, csv.Error) as error:
         problem = f"{path}, which tells what it has seen, cannot be read ({error})"

@@ -12,6 +12,7 @@ import toolkit
 from tests.bundles import make_bundle, rows_of
 from tests.conftest import draw_image, write_images
 from toolkit.cli.main import run
+from toolkit.ensembles.calibration import apply_temperature, fit_temperature
 from toolkit.ensembles.weights import convex_weights
 from toolkit.errors import (
     BundleError,
@@ -138,13 +139,19 @@ def test_weights_are_found_on_common_validation_images(members, images, tmp_path
     data = write_images(tmp_path / "more", 2, first_seed=900)
     seen = rows_of(members[1], "validation")[0]
     shutil.copy(images / seen["path"], data / "red" / "seen.jpg")
-    options = {"weights": "convex", "data": data, "models_dir": tmp_path / "models", "quiet": True}
-    result = toolkit.ensemble(members, "found", **options)
+    options = {"weights": "convex", "calibrate": True, "data": data, "quiet": True}
+    result = toolkit.ensemble(members, "found", models_dir=tmp_path / "models", **options)
     rows = rows_of(members[0], "validation")
     labels = np.array([CLASSES.index(row["label"]) for row in rows])
     each = [predictions(member, [images / row["path"] for row in rows]) for member in members]
     found = [member["weight"] for member in result.metrics["members"]]
     np.testing.assert_allclose(found, convex_weights(labels, np.array(each)), atol=1e-5)
+    temperature = fit_temperature(labels, toolkit.average_probabilities(each, weights=found))
+    assert result.metrics["calibration"]["temperature"] == pytest.approx(temperature, abs=1e-4)
+    assert (result.path / "assets.extra" / "reliability.png").is_file()
+    files = sorted(data.rglob("*.jpg"))
+    wanted = apply_temperature(expected(members, files, weights=found), temperature)
+    np.testing.assert_allclose(predictions(result.path, files), wanted, atol=1e-5)
     # A member without weight is no part of what is served.
     networks = [layer for layer in result.classifier.model.layers if isinstance(layer, keras.Model)]
     assert len(networks) == np.count_nonzero(found)

@@ -14,15 +14,19 @@ from toolkit.clock import Clock
 from toolkit.data.parts import read_image
 from toolkit.data.source import Source, as_source
 from toolkit.data.table import ImageTable
-from toolkit.ensembles.average import ARITHMETIC, average_probabilities
+from toolkit.ensembles.average import ARITHMETIC
+from toolkit.ensembles.averaging import Averaging
+from toolkit.ensembles.calibration import reliability
 from toolkit.ensembles.report import ENSEMBLE, headlines, report
-from toolkit.ensembles.weighting import EQUAL, check_weighting, find_weights
+from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
+from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
 from toolkit.run_record import data_digest, data_record, versions
+from toolkit.serving.bundle import EXTRA
 from toolkit.serving.common_images import common_images
 from toolkit.serving.export import as_preparations
 from toolkit.serving.joined import Part, join_models
@@ -44,6 +48,7 @@ def ensemble(
     *,
     average: str = ARITHMETIC,
     weights: str | Sequence[float] = EQUAL,
+    calibrate: bool = False,
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
@@ -64,6 +69,9 @@ def ensemble(
         weights: "equal"; a number for each member; or found on the images that all members have for
             validation: "convex" (the lowest log-loss) or "greedy" (selection with replacement,
             Caruana et al. 2004).
+        calibrate: Scale the average's logarithms by one temperature, found on the images that all
+            members have for validation (Guo et al. 2017), so that it is as sure as it is right. No
+            image changes its class.
         data: Labelled images to test on; what a member has seen is left out. By default the
             images that all members have for test.
         models_dir: The model repository.
@@ -93,6 +101,7 @@ def ensemble(
         "models": [str(member.classifier.bundle.path) for member in members],
         "average": average,
         "weights": weighting,
+        "calibrate": calibrate,
         "data": None if data is None else asdict(as_source(data)),
         "seed": seed,
     }
@@ -103,20 +112,26 @@ def ensemble(
         with clock("predictions"):
             validation = _Predicted(*predict_members(members, images.validation, reporter))
             test = _Predicted(*predict_members(members, images.test, reporter))
-        shares = find_weights(weighting, average, validation.table.labels, validation.members)
+        labels = validation.table.labels
+        shares = find_weights(weighting, average, labels, validation.members)
+        temperature = 1.0
+        if calibrate:
+            temperature = find_temperature(labels, validation.members, average, shares)
+        averaging = Averaging(average, shares, temperature)
         with clock("joining"):
-            model, preparations = join_models(_parts(members, networks, shares), average)
+            parts = _parts(members, networks, shares)
+            model, preparations = join_models(parts, average, temperature)
         with clock("evidence"):
-            metrics = _metrics(members, validation, test, average, shares, seed)
+            metrics = _metrics(members, validation, test, averaging, seed)
         trained = Trained(
             model=model,
             table=images.record(test.table),
             preparation=preparations,
             metrics=metrics,
             history=[],
-            test_probabilities=average_probabilities(test.members, average, shares),
+            test_probabilities=averaging(test.members),
             run={},
-            complete=_add_costs(members, test.table),
+            complete=_finish(members, test, averaging),
         )
         trained.run.update(_record(trained, members, shares, options, clock))
         with clock("saving"), naming_full_disk("the bundle", folder):
@@ -148,45 +163,54 @@ def _metrics(
     members: Sequence[Member],
     validation: _Predicted,
     test: _Predicted,
-    average: str,
-    shares: np.ndarray,
+    averaging: Averaging,
     seed: int,
 ) -> dict[str, Any]:
     """The content of `metrics.json` but for latencies and sizes."""
     classes, names = test.table.classes, [member.name for member in members]
     labels = test.table.labels
-    metrics = report(labels, test.members, classes, names, average, shares, seed)
+    metrics = report(labels, test.members, classes, names, averaging, seed)
     labels, chosen_by = validation.table.labels, None
     if len(labels):
-        together = average_probabilities(validation.members, average, shares)
-        chosen_by = measure(labels, together, classes)
+        chosen_by = measure(labels, averaging(validation.members), classes)
         for record, probabilities in zip(metrics["members"], validation.members, strict=True):
             record["validation"] = headlines(labels, probabilities, classes)
     return {"chosen": ENSEMBLE, "validation": chosen_by, **metrics}
 
 
-def _add_costs(
-    members: Sequence[Member], test: ImageTable
+def _finish(
+    members: Sequence[Member], test: _Predicted, averaging: Averaging
 ) -> Callable[[dict[str, Any], Path], dict[str, Any]]:
-    """What the exported model and its members cost: bytes, and milliseconds for one image."""
+    """What the exported model and its members cost, and a picture of how far it can be believed."""
 
-    def complete(metrics: dict[str, Any], saved_model: Path) -> dict[str, Any]:
-        image = read_image(test.file(0))
-        records = [
-            {
-                **record,
-                "bytes": saved_model_size(member.classifier.bundle.path),
-                "latency_ms": measure_latency(member.classifier.predict_bytes, image),
-            }
-            for record, member in zip(metrics["members"], members, strict=True)
-        ]
-        own = {
-            "bytes": saved_model_size(saved_model),
-            "latency_ms": measure_latency(serve_saved_model(saved_model), image),
+    def finish(metrics: dict[str, Any], saved_model: Path) -> dict[str, Any]:
+        labels, curves = test.table.labels, {}
+        if averaging.temperature != 1:
+            curves["before"] = reliability(labels, averaging.unscaled(test.members))
+        curves["after" if curves else "together"] = reliability(labels, averaging(test.members))
+        pictures.reliability(curves, saved_model / EXTRA / "reliability.png")
+        return _with_costs(metrics, members, saved_model, read_image(test.table.file(0)))
+
+    return finish
+
+
+def _with_costs(
+    metrics: dict[str, Any], members: Sequence[Member], saved_model: Path, image: bytes
+) -> dict[str, Any]:
+    """Adds bytes, and milliseconds for one image, of the exported model and each member."""
+    records = [
+        {
+            **record,
+            "bytes": saved_model_size(member.classifier.bundle.path),
+            "latency_ms": measure_latency(member.classifier.predict_bytes, image),
         }
-        return {**metrics, "members": records, **own}
-
-    return complete
+        for record, member in zip(metrics["members"], members, strict=True)
+    ]
+    own = {
+        "bytes": saved_model_size(saved_model),
+        "latency_ms": measure_latency(serve_saved_model(saved_model), image),
+    }
+    return {**metrics, "members": records, **own}
 
 
 def _record(

@@ -220,12 +220,12 @@ class NoTestImagesError(ToolkitError, ValueError):
         )
 
 
-class TooFewForWeightsError(ToolkitError, ValueError):
-    """Too few images to find an ensemble's weights on."""
+class TooFewToFitError(ToolkitError, ValueError):
+    """Too few images to find an ensemble's weights or temperature on."""
 
-    def __init__(self, weights: str, needed: int, count: int) -> None:
+    def __init__(self, option: str, needed: int, count: int, instead: str) -> None:
         super().__init__(
-            f"--weights {weights} needs {needed} images that every member has for validation, and "
-            f"none was trained on. There are {count}; make the members with one --data and --seed, "
-            "or give --weights equal, or one number for each member."
+            f"{option} needs {needed} images that every member has for validation, and none was "
+            f"trained on. There are {count}; make the members with one --data and --seed, "
+            f"or {instead}."
         )

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from tests.ensembles.predictions import make_predictions
-from toolkit.ensembles.weighting import check_weighting, find_weights
+from toolkit.ensembles.average import average_probabilities
+from toolkit.ensembles.calibration import fit_temperature
+from toolkit.ensembles.weighting import check_weighting, find_temperature, find_weights
 from toolkit.ensembles.weights import convex_weights, greedy_weights
-from toolkit.errors import OptionError, TooFewForWeightsError
+from toolkit.errors import OptionError, TooFewToFitError
 
 
 @pytest.mark.parametrize(
@@ -46,11 +48,20 @@ def test_weights_are_found_or_taken():
         np.testing.assert_array_equal(found, find(labels, members, "geometric"))
 
 
+def test_the_temperature_is_that_of_the_average():
+    labels, members = make_predictions(100)
+    weights = np.array([0.5, 0.5, 0])
+    averaged = average_probabilities(members, "geometric", weights)
+    found = find_temperature(labels, members, "geometric", weights)
+    assert found == fit_temperature(labels, averaged)
+    match = r"--calibrate needs 20 images.*There are 19; .* or leave --calibrate out\."
+    with pytest.raises(TooFewToFitError, match=match):
+        find_temperature(labels[:19], members[:, :19], "geometric", weights)
+
+
 def test_too_few_images_choose_no_weights():
     labels, members = make_predictions(29)
-    with pytest.raises(
-        TooFewForWeightsError, match=r"needs 30 images.*There are 29; make"
-    ) as caught:
+    with pytest.raises(TooFewToFitError, match=r"needs 30 images.*There are 29; make") as caught:
         find_weights("greedy", "arithmetic", labels, members)
     assert "\n" not in str(caught.value)
     none = np.zeros([3, 0, 3])

@@ -4,7 +4,8 @@ import pytest
 
 from tests.bundles import PREPARATION, make_model
 from toolkit.data.prepare import Preparation
-from toolkit.ensembles.average import AVERAGES, average_probabilities
+from toolkit.ensembles.average import AVERAGES
+from toolkit.ensembles.averaging import Averaging
 from toolkit.serving.joined import Part, join_models
 
 LARGE = Preparation(12, 10, 10**6)
@@ -27,10 +28,14 @@ def make_parts(weights=(0.5, 0.3, 0.2)):
     ]
 
 
-@pytest.mark.parametrize("average", AVERAGES)
-def test_a_joined_model_gives_the_average_also_when_it_is_loaded_again(average, tmp_path):
+@pytest.mark.parametrize(
+    ("average", "temperature"), [*((name, 1.0) for name in AVERAGES), ("arithmetic", 0.6)]
+)
+def test_a_joined_model_gives_the_average_also_when_it_is_loaded_again(
+    average, temperature, tmp_path
+):
     parts = make_parts()
-    model, preparations = join_models(parts, average)
+    model, preparations = join_models(parts, average, temperature)
     assert preparations == (PREPARATION, LARGE)
     batch = [images(PREPARATION), images(LARGE)]
     own = [batch[0], batch[1], batch[0]]
@@ -38,7 +43,7 @@ def test_a_joined_model_gives_the_average_also_when_it_is_loaded_again(average, 
         np.asarray(part.model(pixels))[:, part.order]
         for part, pixels in zip(parts, own, strict=True)
     ]
-    wanted = average_probabilities(each, average, [0.5, 0.3, 0.2])
+    wanted = Averaging(average, np.array([0.5, 0.3, 0.2]), temperature)(each)
     np.testing.assert_allclose(model(batch), wanted, atol=1e-6)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False)

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     help="The members' shares, as 0.5,0.3,0.2, or how they are found on common validation images.",
 )
 @click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scale the average by a temperature, found on common validation images, so that it is as "
+    "sure as it is right.",
+)
+@click.option(
     "--data",
     metavar="SOURCE",
     help="Images to test on; what a member has seen is left out.  [default: the members' own test "
@@ -82,10 +88,17 @@ def _print(result: "EnsembleResult") -> None:
     console = Console(highlight=False)
     metrics = result.metrics
     console.print(_table(metrics))
-    why = metrics["why"]
+    why, calibration = metrics["why"], metrics["calibration"]
+    errors = [calibration[when]["expected_calibration_error"] for when in ("before", "after")]
     model = os.path.relpath(result.path.parent)
     lines = [
         f"{why[0].upper()}{why[1:]}.",
+        f"Calibration error {errors[1]:.2%}"
+        + (
+            f" with temperature {calibration['temperature']:.3f}; {errors[0]:.2%} without."
+            if calibration["temperature"] != 1
+            else "."
+        ),
         f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
         f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.ensembles.average import average_probabilities
+from toolkit.ensembles.averaging import Averaging
+from toolkit.ensembles.calibration import brier_score, expected_calibration_error
 from toolkit.ensembles.evidence import Gain, diversity, leave_one_out, paired_gain
 from toolkit.evaluation.metrics import measure
 
@@ -24,8 +25,7 @@ def report(
     members: NDArray[Any],
     classes: Sequence[str],
     names: Sequence[str],
-    average: str,
-    weights: NDArray[np.float64],
+    averaging: Averaging,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Measures an ensemble, its members, and what each is worth, on test images.
@@ -35,24 +35,30 @@ def report(
         members: Probabilities of M members, [M, N, K].
         classes: The K classes' names.
         names: The M members' names.
-        average: As in `average_probabilities`.
-        weights: Of the members, [M].
+        averaging: How they are averaged.
         seed: Of the bootstrap.
 
     Returns:
-        `test`: the ensemble's, as `measure` gives it; `members`: of each its name, weight, figures
-        on test and what the ensemble would be without it; `diversity`; `gain` over the member with
-        the lowest test loss, the hardest to beat; `recommended`, a member's name or "ensemble", and
-        `why`. What is no number (a correlation without errors) is None.
+        `test`: the ensemble's figures, as `measure` gives them. `calibration`: its temperature, and
+        calibration error and Brier score before and after that is applied. `members`: of each its
+        name, weight, figures on test, and what the ensemble would be without it. `diversity`.
+        `gain`: over the member with the lowest test loss, the hardest to beat. `recommended`: a
+        member's name or "ensemble", and `why`. What is no number (a correlation without errors) is
+        None.
     """
-    ensemble = average_probabilities(members, average, weights)
+    ensemble, weights = averaging(members), averaging.weights
     measured = [headlines(labels, member, classes) for member in members]
-    without = leave_one_out(labels, members, average, weights)
+    without = leave_one_out(labels, members, averaging.average, weights)
     best = int(np.argmin([figures["loss"] for figures in measured]))
     gain = paired_gain(labels, ensemble, members[best], seed=seed)
     difference = diversity(labels, members)
     return {
         "test": measure(labels, ensemble, classes),
+        "calibration": {
+            "temperature": averaging.temperature,
+            "before": _calibration(labels, averaging.unscaled(members)),
+            "after": _calibration(labels, ensemble),
+        },
         "members": [
             {"name": name, "weight": float(weight), "test": figures, "without": asdict(each)}
             for name, weight, figures, each in zip(names, weights, measured, without, strict=True)
@@ -63,6 +69,13 @@ def report(
         },
         "gain": {"over": names[best], **asdict(gain)},
         **recommend(gain, names[best], len(labels), int(np.count_nonzero(weights))),
+    }
+
+
+def _calibration(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, float]:
+    return {
+        "expected_calibration_error": expected_calibration_error(labels, probabilities),
+        "brier_score": brier_score(labels, probabilities),
     }
 
 

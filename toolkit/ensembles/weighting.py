@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.ensembles.average import ARITHMETIC, AVERAGES, MAJORITY
+from toolkit.ensembles.average import ARITHMETIC, AVERAGES, MAJORITY, average_probabilities
+from toolkit.ensembles.calibration import fit_temperature
 from toolkit.ensembles.members import check_weights
 from toolkit.ensembles.weights import convex_weights, greedy_weights
-from toolkit.errors import OptionError, TooFewForWeightsError
+from toolkit.errors import OptionError, TooFewToFitError
 
 EQUAL, CONVEX, GREEDY = "equal", "convex", "greedy"
 SEARCHES: dict[str, Callable[..., NDArray[np.float64]]] = {
@@ -19,6 +20,9 @@ SEARCHES: dict[str, Callable[..., NDArray[np.float64]]] = {
 
 IMAGES_FOR_EACH = 10
 """Validation images for each member; with fewer, its weight would be chance."""
+
+IMAGES_FOR_TEMPERATURE = 20
+"""Validation images, with fewer of which the temperature would be chance."""
 
 
 def check_weighting(
@@ -69,7 +73,7 @@ def find_weights(
         members: The M members' probabilities for them, [M, N, K].
 
     Raises:
-        TooFewForWeightsError: There are fewer than ten images for each member.
+        TooFewToFitError: There are fewer than ten images for each member.
     """
     if not isinstance(weights, str):
         return check_weights(weights, len(members))
@@ -77,5 +81,26 @@ def find_weights(
         return check_weights(None, len(members))
     needed = IMAGES_FOR_EACH * len(members)
     if len(labels) < needed:
-        raise TooFewForWeightsError(weights, needed, len(labels))
+        instead = "give --weights equal, or one number for each member"
+        raise TooFewToFitError(f"--weights {weights}", needed, len(labels), instead)
     return SEARCHES[weights](labels, members, average)
+
+
+def find_temperature(
+    labels: NDArray[Any], members: NDArray[Any], average: str, weights: NDArray[np.float64]
+) -> float:
+    """The temperature of the average with the lowest log-loss on validation images.
+
+    Args:
+        labels: Of the images, integers [N].
+        members: The M members' probabilities for them, [M, N, K].
+        average: As in `average_probabilities`.
+        weights: As in `average_probabilities`.
+
+    Raises:
+        TooFewToFitError: There are fewer than 20 images.
+    """
+    if len(labels) < IMAGES_FOR_TEMPERATURE:
+        instead = "leave --calibrate out"
+        raise TooFewToFitError("--calibrate", IMAGES_FOR_TEMPERATURE, len(labels), instead)
+    return fit_temperature(labels, average_probabilities(members, average, weights))

@@ -32,15 +32,18 @@ class Part:
     weight: float
 
 
-def join_models(parts: Sequence[Part], average: str) -> tuple[keras.Model, tuple[Preparation, ...]]:
+def join_models(
+    parts: Sequence[Part], average: str, temperature: float = 1.0
+) -> tuple[keras.Model, tuple[Preparation, ...]]:
     """Joins classifiers to one model that averages them.
 
     Classifiers with the same preparation share an input. The average is as in
-    `toolkit.average_probabilities`, computed in float32.
+    `toolkit.average_probabilities`, then scaled as by `apply_temperature`; all in float32.
 
     Args:
         parts: The classifiers; their weights sum to one.
         average: "arithmetic", "geometric" or "majority".
+        temperature: Of the average; 1 leaves it as it is.
 
     Returns:
         A model that gives probabilities [N, K], and the preparation of each of its inputs: it takes
@@ -56,6 +59,8 @@ def join_models(parts: Sequence[Part], average: str) -> tuple[keras.Model, tuple
         for number, part in enumerate(parts, 1)
     ]
     outputs = _average(probabilities, [part.weight for part in parts], average)
+    if temperature != 1:
+        outputs = ops.softmax(_log(outputs) / temperature, axis=-1)
     images = list(inputs.values())
     return keras.Model(images if len(images) > 1 else images[0], outputs, name="ensemble"), distinct
 
@@ -76,13 +81,16 @@ def _average(
     members: list[keras.KerasTensor], weights: list[float], average: str
 ) -> keras.KerasTensor:
     if average == GEOMETRIC:
-        logs = [ops.log(ops.maximum(each, EPSILON)) for each in members]
-        return ops.softmax(_weighted_sum(logs, weights), axis=-1)
+        return ops.softmax(_weighted_sum([_log(each) for each in members], weights), axis=-1)
     mean = _weighted_sum(members, weights)
     if average == ARITHMETIC:
         return mean
     votes = [ops.one_hot(ops.argmax(each, axis=-1), each.shape[-1]) for each in members]
     return (1 - TIE_SHARE) * _weighted_sum(votes, weights) + TIE_SHARE * mean
+
+
+def _log(probabilities: keras.KerasTensor) -> keras.KerasTensor:
+    return ops.log(ops.maximum(probabilities, EPSILON))
 
 
 def _weighted_sum(arrays: list[keras.KerasTensor], weights: list[float]) -> keras.KerasTensor:

@@ -39,7 +39,8 @@ class Trained:
         history: A row for each epoch.
         test_probabilities: The model's for the test split, float32 [N, K].
         run: The content of `run.json`.
-        complete: Adds to `metrics` what only the exported model tells; takes its folder.
+        complete: What is left to do once all else is in the bundle's folder, which it takes. Adds
+            to `metrics` what only the exported model tells.
     """
 
     model: keras.Model

@@ -19,6 +19,7 @@ from toolkit.ensembles.averaging import Averaging
 from toolkit.ensembles.calibration import reliability
 from toolkit.ensembles.report import ENSEMBLE, headlines, report
 from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
+from toolkit.errors import NoTestImagesError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
@@ -108,10 +109,12 @@ def ensemble(
     with UnfinishedRun.start(folder, options, resume=False) as run:
         with clock("images"):
             images = common_images(members, data, reporter.progress)
-            reporter.problems(images.test.problems)
         with clock("predictions"):
             validation = _Predicted(*predict_members(members, images.validation, reporter))
             test = _Predicted(*predict_members(members, images.test, reporter))
+        reporter.problems(test.table.problems)
+        if not len(test.table):
+            raise NoTestImagesError(data, images.test.root)
         labels = validation.table.labels
         shares = find_weights(weighting, average, labels, validation.members)
         temperature = 1.0

@@ -143,8 +143,7 @@ def predict_members(
     problems: dict[str, str] = {}
     for member in members:
         predictions = member.classifier.predict_each(files)
-        description = f"Predicting: {member.name}"
-        rows.append(list(reporter.progress(predictions, len(files), description)))
+        rows.append(list(reporter.progress(predictions, len(files), member.name)))
         found = zip(table.paths, rows[-1], strict=True)
         problems |= {path: each.reason for path, each in found if isinstance(each, Problem)}
     kept = [row for row, path in enumerate(table.paths) if path not in problems]

@@ -45,7 +45,9 @@ def make_trained(
     model = make_model(len(table.classes), seed, preparation)
     test = table.split(TEST)
     batches = labelled_batches(test, preparation, 64)
-    probabilities = np.concatenate([model.predict_on_batch(images) for images, _ in batches])
+    probabilities = np.concatenate(
+        [model.predict_on_batch(np.asarray(images)) for images, _ in batches]
+    )
     probabilities[0, :2] += [perturbation, -perturbation]
     measured = measure(test.labels, probabilities, table.classes)
     return save.Trained(

@@ -221,7 +221,14 @@ def test_the_command_prints_the_evidence(together, members, monkeypatch, capsys)
     assert run(arguments) == 0
     printed = capsys.readouterr().out
     n = together.metrics["test"]["n"]
-    for part in (f"On {n} test images", "a/1", "0.300", "together", "abc/1", "toolkit predict"):
+    for part in (
+        f"On {n} test images",
+        "a/1",
+        "0.300",
+        "together",
+        "Calibration error",
+        "toolkit predict",
+    ):
         assert part in printed
     assert given["models"] == tuple(map(str, members))
     assert (given["name"], given["weights"], given["data"]) == ("abc", "0.5,0.3,0.2", None)

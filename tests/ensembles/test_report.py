@@ -84,6 +84,7 @@ def test_a_temperature_scales_the_ensemble_and_no_member():
     assert calibration["before"] == plain["calibration"]["before"] == plain["calibration"]["after"]
     ensemble = apply_temperature(average_probabilities(members), 2.0)
     assert calibration["after"] == {
+        "loss": found["test"]["loss"],
         "expected_calibration_error": expected_calibration_error(labels, ensemble),
         "brier_score": brier_score(labels, ensemble),
     }

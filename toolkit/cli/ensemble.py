@@ -88,21 +88,27 @@ def _print(result: "EnsembleResult") -> None:
     console = Console(highlight=False)
     metrics = result.metrics
     console.print(_table(metrics))
-    why, calibration = metrics["why"], metrics["calibration"]
-    errors = [calibration[when]["expected_calibration_error"] for when in ("before", "after")]
+    why = metrics["why"]
     model = os.path.relpath(result.path.parent)
     lines = [
         f"{why[0].upper()}{why[1:]}.",
-        f"Calibration error {errors[1]:.2%}"
-        + (
-            f" with temperature {calibration['temperature']:.3f}; {errors[0]:.2%} without."
-            if calibration["temperature"] != 1
-            else "."
-        ),
+        _calibration(metrics["calibration"]),
         f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
         f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
     ]
     console.print("\n".join(lines), soft_wrap=True, markup=False)
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    before, after = calibration["before"], calibration["after"]
+    error = f"{after['expected_calibration_error']:.2%}"
+    if calibration["temperature"] == 1:
+        return f"Calibration error {error}."
+    return (
+        f"Temperature {calibration['temperature']:.3f}, found on validation: calibration error "
+        f"{before['expected_calibration_error']:.2%} before, {error} after; log-loss "
+        f"{before['loss']:.4f} before, {after['loss']:.4f} after."
+    )
 
 
 def _table(metrics: dict[str, Any]) -> "Table":

@@ -40,11 +40,11 @@ def report(
 
     Returns:
         `test`: the ensemble's figures, as `measure` gives them. `calibration`: its temperature, and
-        calibration error and Brier score before and after that is applied. `members`: of each its
-        name, weight, figures on test, and what the ensemble would be without it. `diversity`.
-        `gain`: over the member with the lowest test loss, the hardest to beat. `recommended`: a
-        member's name or "ensemble", and `why`. What is no number (a correlation without errors) is
-        None.
+        log-loss, calibration error and Brier score before and after that is applied. `members`: of
+        each its name, weight, figures on test, and what the ensemble would be without it.
+        `diversity`. `gain`: over the member with the lowest test loss, the hardest to beat.
+        `recommended`: a member's name or "ensemble", and `why`. What is no number (a correlation
+        without errors) is None.
     """
     ensemble, weights = averaging(members), averaging.weights
     measured = [headlines(labels, member, classes) for member in members]
@@ -56,8 +56,8 @@ def report(
         "test": measure(labels, ensemble, classes),
         "calibration": {
             "temperature": averaging.temperature,
-            "before": _calibration(labels, averaging.unscaled(members)),
-            "after": _calibration(labels, ensemble),
+            "before": _calibration(labels, averaging.unscaled(members), classes),
+            "after": _calibration(labels, ensemble, classes),
         },
         "members": [
             {"name": name, "weight": float(weight), "test": figures, "without": asdict(each)}
@@ -72,8 +72,11 @@ def report(
     }
 
 
-def _calibration(labels: NDArray[Any], probabilities: NDArray[Any]) -> dict[str, float]:
+def _calibration(
+    labels: NDArray[Any], probabilities: NDArray[Any], classes: Sequence[str]
+) -> dict[str, float]:
     return {
+        "loss": measure(labels, probabilities, classes)["loss"],
         "expected_calibration_error": expected_calibration_error(labels, probabilities),
         "brier_score": brier_score(labels, probabilities),
     }

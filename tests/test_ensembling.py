@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -31,6 +32,11 @@ def together(members, tmp_path_factory):
     return toolkit.ensemble(members, "abc", weights=WEIGHTS, models_dir=folder, quiet=True)
 
 
+@pytest.fixture(scope="module")
+def served(together):
+    return tf.saved_model.load(str(together.path)).signatures
+
+
 def predictions(model, files):
     classifier = toolkit.load(model, "tensorflow")
     found = np.array([each.probabilities for each in classifier.predict(files)])
@@ -42,27 +48,25 @@ def expected(members, files, average="arithmetic", weights=WEIGHTS):
     return toolkit.average_probabilities(each, average, weights)
 
 
-def test_the_export_is_the_average_of_the_members_own_exports(together, members, images):
+def test_the_export_is_the_average_of_the_members_own_exports(together, served, members, images):
     files = sorted(images.rglob("*.jpg"))
     given = predictions(together.path, files)
     np.testing.assert_allclose(given, expected(members, files), atol=1e-5)
     assert together.run["export_difference"] < 1e-5
-    served = tf.saved_model.load(str(together.path)).signatures
     answer = served["serving_default"](image_bytes=tf.constant([files[0].read_bytes()]))
     assert answer["label"].numpy()[0].decode() == CLASSES[given[0].argmax()]
 
 
-def test_members_with_one_preparation_share_an_input(together, members, images):
+def test_members_with_one_preparation_share_an_input(together, served):
     model = together.classifier.model
     assert [each.shape[1:3] for each in model.inputs] == [(8, 8), (12, 10)]
     assert [each.height for each in together.classifier.preparations] == [8, 12]
-    served = tf.saved_model.load(str(together.path)).signatures
     assert len(served["network"].structured_input_signature[1]) == 2
 
 
-def test_pixels_are_prepared_for_each_input(together, members, images):
+def test_pixels_are_prepared_for_each_input(served, members):
     pixels = np.array(draw_image((200, 40, 40), 3))[None]
-    given = tf.saved_model.load(str(together.path)).signatures["pixels"](pixels=pixels)
+    given = served["pixels"](pixels=pixels)
     each = [tf.saved_model.load(str(member)).signatures["pixels"] for member in members]
     own = [signature(pixels=pixels)["probabilities"].numpy() for signature in each]
     own[2] = own[2][:, [1, 2, 0]]
@@ -71,10 +75,9 @@ def test_pixels_are_prepared_for_each_input(together, members, images):
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_a_batch_may_have_any_size(together, images, count):
+def test_a_batch_may_have_any_size(served, images, count):
     data = [path.read_bytes() for path in sorted(images.rglob("*.jpg"))[:count]]
-    served = tf.saved_model.load(str(together.path)).signatures["serving_default"]
-    given = served(image_bytes=tf.constant(data, tf.string))
+    given = served["serving_default"](image_bytes=tf.constant(data, tf.string))
     assert given["probabilities"].shape == (count, 3)
     assert given["label"].shape == (count,)
 
@@ -237,6 +240,19 @@ def test_the_command_prints_the_evidence(together, members, monkeypatch, capsys)
     assert given["data"].location == "photos.csv"
     assert run([*arguments, "--columns", "path=file"]) == 2
     assert "--columns says more of --data" in capsys.readouterr().err
+
+
+def test_the_command_says_what_calibration_did(together, monkeypatch, capsys):
+    before = {"loss": 0.5, "expected_calibration_error": 0.08, "brier_score": 0.3}
+    after = {"loss": 0.45, "expected_calibration_error": 0.02, "brier_score": 0.3}
+    calibration = {"temperature": 0.8, "before": before, "after": after}
+    metrics = {**together.metrics, "calibration": calibration}
+    scaled = SimpleNamespace(path=together.path, metrics=metrics, run=together.run)
+    monkeypatch.setattr("toolkit.ensembling.ensemble", lambda *_, **__: scaled)
+    assert run(["ensemble", "a", "b", "--name", "ab", "--calibrate"]) == 0
+    printed = capsys.readouterr().out
+    assert "Temperature 0.800" in printed
+    assert "8.00% before, 2.00% after; log-loss 0.5000 before, 0.4500 after" in printed
 
 
 def test_a_users_mistake_is_one_line(members, capsys):

@@ -142,6 +142,25 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory, cache: Path
     return toolkit.finetune(images, models_dir=tmp_path_factory.mktemp("models"), **SMALL)
 
 
+@pytest.fixture(scope="session")
+def members(images: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three untrained classifiers with the same splits, for ensembles. Not to be changed.
+
+    Two prepare images alike; the third has the classes in another order.
+    """
+    from tests.bundles import make_bundle
+    from toolkit.data.prepare import Preparation
+
+    models = tmp_path_factory.mktemp("members")
+    squash = Preparation(12, 10, 10**6, crop="squash")
+    shares = (0.1, 0.7, 0.2)
+    return [
+        make_bundle(models / "a", images, shares=shares, seed=1),
+        make_bundle(models / "b", images, shares=shares, seed=2, preparation=squash),
+        make_bundle(models / "c", images, shares=shares, seed=3, classes=["red", "blue", "green"]),
+    ]
+
+
 def run_toolkit(*arguments: object, **options: object):
     """Runs the command line in a process of its own; returns the completed process."""
     command = [sys.executable, "-m", "toolkit.cli.main", *map(str, arguments)]

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from toolkit.augmenting import AugmentResult, augment
     from toolkit.classifying import classify
     from toolkit.data.source import Source
+    from toolkit.ensembles.average import average_probabilities
+    from toolkit.ensembling import ensemble
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
-    from toolkit.result import ClassifyResult
+    from toolkit.result import ClassifyResult, EnsembleResult
     from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
@@ -22,6 +24,7 @@ __all__ = [
     "AugmentResult",
     "Classifier",
     "ClassifyResult",
+    "EnsembleResult",
     "Evaluation",
     "LearningRateSearch",
     "Prediction",
@@ -29,10 +32,12 @@ __all__ = [
     "SplitResult",
     "audit",
     "augment",
+    "average_probabilities",
     "backbones",
     "cache",
     "classify",
     "draw_schedule",
+    "ensemble",
     "evaluate",
     "find_lr",
     "finetune",
@@ -46,6 +51,7 @@ _MODULES = {
     "AugmentResult": "toolkit.augmenting",
     "Classifier": "toolkit.serving.loaded",
     "ClassifyResult": "toolkit.result",
+    "EnsembleResult": "toolkit.result",
     "Evaluation": "toolkit.serving.evaluate",
     "LearningRateSearch": "toolkit.finding_lr",
     "Prediction": "toolkit.serving.loaded",
@@ -53,8 +59,10 @@ _MODULES = {
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
     "augment": "toolkit.augmenting",
+    "average_probabilities": "toolkit.ensembles.average",
     "classify": "toolkit.classifying",
     "draw_schedule": "toolkit.scheduling",
+    "ensemble": "toolkit.ensembling",
     "evaluate": "toolkit.serving.evaluate",
     "find_lr": "toolkit.finding_lr",
     "finetune": "toolkit.job",

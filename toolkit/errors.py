@@ -196,3 +196,36 @@ class AllSeenError(ToolkitError, ValueError):
             "A model is measured on images that it has not seen, and it was trained on or chosen "
             f"by every image of {data}. Give other images, or --include-seen."
         )
+
+
+class MemberError(ToolkitError, ValueError):
+    """Models that make no ensemble."""
+
+    def __init__(self, rule: str, received: object, mend: str) -> None:
+        super().__init__(f"An ensemble takes {rule}. Received: {received}. {mend}.")
+
+
+class NoTestImagesError(ToolkitError, ValueError):
+    """No image on which an ensemble could be measured honestly."""
+
+    def __init__(self, data: object, root: object) -> None:
+        where = (
+            f"of {data}"
+            if data is not None
+            else f"that all have for test and that still lies in {root}"
+        )
+        super().__init__(
+            "An ensemble is measured on images that none of its members has seen; there is none "
+            f"{where}. Give others with --data, or make the members with one --data and --seed."
+        )
+
+
+class TooFewToFitError(ToolkitError, ValueError):
+    """Too few images to find an ensemble's weights or temperature on."""
+
+    def __init__(self, option: str, needed: int, count: int, instead: str) -> None:
+        super().__init__(
+            f"{option} needs {needed} images that every member has for validation, and none was "
+            f"trained on. There are {count}; make the members with one --data and --seed, "
+            f"or {instead}."
+        )

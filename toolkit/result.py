@@ -42,6 +42,10 @@ class FinetuneResult:
         return self.classifier.run
 
 
+class EnsembleResult(FinetuneResult):
+    """An ensemble of saved classifiers that was measured and saved, as `FinetuneResult` is."""
+
+
 @dataclass(frozen=True)
 class ClassifyResult:
     """A classifier of scikit-learn that was fitted and measured, and saved where it can be served.

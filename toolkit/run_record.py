@@ -25,24 +25,34 @@ def run_record(
     weights_origin: WeightsOrigin,
 ) -> dict[str, Any]:
     """The part of `run.json` that does not depend on the outcome; `digest` is the data's."""
-    backend = keras.backend.backend()
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "options": asdict(options),
         "classes": table.classes,
         "preparation": asdict(preparation),
-        "data": {
-            "root": str(table.root),
-            "digest": digest,
-            "images": {name: int((table.splits == name).sum()) for name in SPLITS},
-            "left_out": len(table.problems),
-        },
+        "data": data_record(table, digest),
         "weights": asdict(weights_origin),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in (*PACKAGES, backend)},
-            "backend": backend,
-        },
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of all that decides a result, and Keras' backend."""
+    backend = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in (*PACKAGES, backend)},
+        "backend": backend,
+    }
+
+
+def data_record(table: ImageTable, digest: str) -> dict[str, Any]:
+    """What `run.json` tells of the images; `digest` is `data_digest` of them."""
+    return {
+        "root": str(table.root),
+        "digest": digest,
+        "images": {name: int((table.splits == name).sum()) for name in SPLITS},
+        "left_out": len(table.problems),
     }
 
 

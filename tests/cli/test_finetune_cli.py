@@ -40,6 +40,14 @@ def test_options_and_defaults_are_those_of_the_function(verb):
     assert {name: parsed[name] for name in same} == {name: expected[name] for name in same}
 
 
+def test_the_options_of_ensemble_are_those_of_the_function():
+    parsed = command_of("ensemble").make_context("ensemble", ["a", "b", "--name", "both"]).params
+    source = {"columns", "root", "data_dir", "exclude"}
+    expected = defaults_of(toolkit.ensemble)
+    assert parsed.keys() - {"as_json", *source} == expected.keys() | {"models", "name"}
+    assert {name: parsed[name] for name in expected} == expected
+
+
 def test_find_lr_takes_what_decides_what_is_trained():
     from toolkit.finding_lr import NOT_TAKEN
 

@@ -1,6 +1,7 @@
 import itertools
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from toolkit.evaluation.pictures.augmentations import augmentations_figure
 from toolkit.evaluation.pictures.confusion_matrix import confusion_matrix_figure
 from toolkit.evaluation.pictures.learning_curves import learning_curves_figure
 from toolkit.evaluation.pictures.mistakes import mistakes_figure
+from toolkit.evaluation.pictures.reliability import reliability_figure
 
 ODD_NAMES = ["$x_1$ & $y$", "日本語", 'it\'s "q" \\frac{', "قطة 🐈", "two\nlines", "", "m" * 3000]
 PROBE = {"loss": 0.25, "accuracy": 0.9}
@@ -113,6 +115,26 @@ def test_names_are_never_read_as_formulae(tmp_path):
     pictures.confusion_matrix([0, 1, 2], [1, 1, 2], classes, tmp_path / "confusion.png")
     figure = confusion_matrix_figure([0, 1, 2], [1, 1, 2], classes)
     assert f"{wrong} 0 → {wrong} 1" in texts(figure)
+
+
+class TestReliability:
+    def test_full_bins_are_drawn_and_empty_ones_left_out(self, tmp_path):
+        bins = SimpleNamespace(
+            edges=np.linspace(0, 1, 5),
+            counts=np.array([0, 1, 0, 3]),
+            confidence=np.array([np.nan, 0.4, np.nan, 0.9]),
+            accuracy=np.array([np.nan, 0.0, np.nan, 1.0]),
+            error=0.175,
+        )
+        figure = reliability_figure({"before": bins, "after": bins})
+        upper, lower = figure.axes
+        labels = [text.get_text() for text in upper.get_legend().get_texts()]
+        assert labels == ["before: calibration error 17.5 %", "after: calibration error 17.5 %"]
+        assert list(upper.lines[1].get_xdata()) == [0.4, 0.9]
+        assert list(upper.lines[1].get_ydata()) == [0, 1]
+        assert len(lower.patches) == 2
+        pictures.reliability({"together": bins}, tmp_path / "reliability.png")
+        assert (tmp_path / "reliability.png").stat().st_size > 1000
 
 
 class TestLearningCurves:

@@ -1,57 +1,16 @@
 """Saving, with a network that is made in a moment."""
 
-import keras
 import numpy as np
 import pytest
 
+from tests.bundles import make_trained
 from tests.conftest import COLOURS, write_images
-from toolkit.data.batches import labelled_batches
-from toolkit.data.prepare import Preparation
-from toolkit.data.scan import scan
-from toolkit.data.sources import list_source
-from toolkit.data.splits import assign_splits
 from toolkit.data.table import TEST
 from toolkit.errors import ParityError
-from toolkit.evaluation.metrics import measure
 from toolkit.progress import Reporter
 from toolkit.serving import parity
 from toolkit.serving.loaded import Classifier
-from toolkit.serving.save import Trained, save_bundle
-
-PREPARATION = Preparation(8, 8, 10**6)
-
-
-def make_model(classes):
-    pixels = keras.Input((8, 8, 3))
-    hidden = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 64)(pixels))
-    return keras.Model(pixels, keras.layers.Dense(classes, "softmax")(hidden))
-
-
-def make_trained(folder, perturbation=0.0):
-    """An untrained network's bundle-to-be; the probabilities are its own, or almost."""
-    table = assign_splits(
-        scan(list_source(folder), 10**6, lambda items, *_: items), (0.5, 0.25, 0.25), 0
-    )
-    keras.utils.set_random_seed(0)
-    model = make_model(len(table.classes))
-    test = table.split(TEST)
-    batches = labelled_batches(test, PREPARATION, 64)
-    probabilities = np.concatenate([model.predict_on_batch(images) for images, _ in batches])
-    probabilities[0, :2] += [perturbation, -perturbation]
-    measured = measure(test.labels, probabilities, table.classes)
-    return Trained(
-        model=model,
-        table=table,
-        preparation=PREPARATION,
-        metrics={"chosen": "probe", "probe": measured, "validation": measured, "test": measured},
-        history=[],
-        test_probabilities=probabilities,
-        run={
-            "classes": table.classes,
-            "options": {"augment": "none", "seed": 0, "monitor": "loss"},
-            "preparation": {"height": 8, "width": 8, "max_pixels": 10**6},
-        },
-    )
+from toolkit.serving.save import save_bundle
 
 
 def test_a_bundle_is_made_aside_and_published_whole(tmp_path):

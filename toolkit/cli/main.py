@@ -15,6 +15,7 @@ VERBS = {
     "finetune": "Train a classifier on a folder of labelled images.",
     "find-lr": "Find a learning rate for finetune.",
     "classify": "Fit a classifier of scikit-learn on features of any layer.",
+    "ensemble": "Average saved classifiers: one model out of several.",
     "predict": "Predict images with a saved classifier.",
     "audit": "Look for what is wrong with images before training on them.",
     "split": "Write splits, or folds, as tables that every command reads.",

@@ -59,10 +59,16 @@ def source_options(grouped: bool = False) -> Callable[[Callable[..., Any]], Call
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
-        def run(data: str, **options: Any) -> Any:
+        def run(data: str | None, **options: Any) -> Any:
             from toolkit.data.source import Source
 
-            return command(data=Source(data, **{n: options.pop(n) for n in chosen}), **options)
+            how = {name: options.pop(name) for name in chosen}
+            if data is not None:
+                return command(data=Source(data, **how), **options)
+            given = [f"--{name.replace('_', '-')}" for name, value in how.items() if value]
+            if given:
+                raise click.UsageError(f"{given[0]} says more of --data: give that, too.")
+            return command(data=None, **options)
 
         for option in reversed(chosen.values()):
             option(run)

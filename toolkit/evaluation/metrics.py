@@ -96,18 +96,20 @@ def _check(labels: NDArray[Any], probabilities: NDArray[Any], classes: Sequence[
         )
     if len(set(classes)) != len(classes):
         raise ValueError(f"classes must be all different. Received: {list(classes)}")
-    _check_labels(labels, len(classes))
-    _check_distributions(probabilities)
+    check_labels(labels, len(classes))
+    check_distributions(probabilities)
 
 
-def _check_labels(labels: NDArray[Any], k: int) -> None:
+def check_labels(labels: NDArray[Any], k: int) -> None:
+    """Refuses with a `ValueError` what are not true classes, integers in [0, k)."""
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be integers. Received: dtype {labels.dtype}")
     if labels.min() < 0 or labels.max() >= k:
         raise ValueError(f"labels must lie in [0, {k}). Received: {labels.min()} to {labels.max()}")
 
 
-def _check_distributions(probabilities: NDArray[Any]) -> None:
+def check_distributions(probabilities: NDArray[Any]) -> None:
+    """Refuses with a `ValueError` rows that are no distributions: [N, K], N and K at least 1."""
     if probabilities.dtype.kind != "f":
         raise ValueError(f"probabilities must be floats. Received: dtype {probabilities.dtype}")
     sums = probabilities.sum(axis=1, dtype=np.float64)

@@ -1,6 +1,5 @@
 """Measures a saved classifier on labelled images."""
 
-import csv
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from toolkit.data.sources import list_source
 from toolkit.data.table import TEST, ImageTable, Problem
 from toolkit.errors import (
     AllSeenError,
-    BundleError,
     NoImagesError,
     NotWritableError,
     UnknownClassesError,
@@ -23,8 +21,9 @@ from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.progress import Reporter
 from toolkit.serving import records
-from toolkit.serving.bundle import MEND, write_json
+from toolkit.serving.bundle import write_json
 from toolkit.serving.loaded import Classifier, Prediction
+from toolkit.serving.splits import read_splits
 
 
 @dataclass(frozen=True)
@@ -99,19 +98,10 @@ def _match(table: ImageTable, classifier: Classifier, include_seen: bool) -> tup
     index = {name: label for label, name in enumerate(classifier.classes)}
     order = np.array([index[name] for name in table.classes], np.int32)
     table = replace(table, classes=classifier.classes, labels=order[table.labels])
-    known = set() if include_seen else _seen_digests(classifier)
+    splits = [] if include_seen else read_splits(classifier.bundle)
+    known = {row.digest for row in splits if row.split != TEST}
     new = np.array([digest not in known for digest in table.digests], bool)
     return table.rows(new), int((~new).sum())
-
-
-def _seen_digests(classifier: Classifier) -> set[str]:
-    path = classifier.bundle.extra / "splits.csv"
-    try:
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return {row["digest"] for row in csv.DictReader(file) if row["split"] != TEST}
-    except (OSError, KeyError, csv.Error) as error:
-        problem = f"{path}, which tells what it has seen, cannot be read ({error})"
-        raise BundleError(classifier.bundle.path, problem, MEND) from error
 
 
 def _predict(

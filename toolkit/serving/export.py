@@ -12,58 +12,82 @@ from toolkit.serving.batch_reader import make_batch_reader
 
 
 def export_saved_model(
-    model: keras.Model, classes: Sequence[str], preparation: Preparation, folder: Path
+    model: keras.Model,
+    classes: Sequence[str],
+    preparation: Preparation | Sequence[Preparation],
+    folder: Path,
 ) -> None:
     """Writes a SavedModel with decoding, cropping, resizing and normalization inside.
 
     Its signatures, each giving `probabilities` float32 [N, K] and `label` string [N]:
     `serving_default` takes `image_bytes`, string [N], encoded JPEG, PNG, BMP, WebP or GIF (first
     frame); `pixels` takes `pixels`, uint8 [N, H, W, 3], RGB of any size. `network` takes images
-    that are prepared already, float32 [N, height, width, 3], and gives probabilities alone.
+    that are prepared already, float32 [N, height, width, 3], in each of the model's ways, and gives
+    probabilities alone.
 
     An image that can't be decoded raises `InvalidArgumentError`, which names its place in the
     batch.
 
     Args:
-        model: float32 [N, height, width, 3], values 0 to 255, to probabilities [N, K].
+        model: float32 [N, height, width, 3], values 0 to 255, to probabilities [N, K]. An ensemble
+            takes a list of these, an input for each distinct preparation.
         classes: The K classes' names.
-        preparation: What was done to the images that the model was trained on.
+        preparation: What was done to the images that the model was trained on; of an ensemble, what
+            is done to each image for each input. An image is decoded once for each.
         folder: Must not exist.
     """
     archive = keras.export.ExportArchive()
     archive.track(model)
-    shape = (None, preparation.height, preparation.width, 3)
-    network = archive.add_endpoint(
-        "network",
-        lambda images: model(images, training=False),
-        [keras.InputSpec(shape=shape, dtype="float32")],
-    )
+    preparations = as_preparations(preparation)
+    shapes = [(each.height, each.width, 3) for each in preparations]
+    specs = [keras.InputSpec(shape=(None, *shape), dtype="float32") for shape in shapes]
+    network = archive.add_endpoint("network", _network(model, len(shapes)), specs)
     names = tf.constant([os.fsencode(name) for name in classes])
 
-    def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        count = tf.shape(images)[0]
-        # The network itself cannot take a batch without images.
-        filled = tf.cond(count > 0, lambda: images, lambda: tf.zeros([1, *shape[1:]]))
-        probabilities = network(filled)[:count]
+    def answer(images: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        count = tf.shape(images[0])[0]
+        filled = [_not_empty(*each) for each in zip(images, shapes, strict=True)]
+        probabilities = network(*filled)[:count]
         label = tf.gather(names, tf.argmax(probabilities, axis=-1))
         return {"probabilities": probabilities, "label": label}
 
-    archive.add_endpoint("serving_default", _bytes_endpoint(answer, preparation))
-    archive.add_endpoint("pixels", _pixels_endpoint(answer, preparation))
+    archive.add_endpoint("serving_default", _bytes_endpoint(answer, preparations))
+    archive.add_endpoint("pixels", _pixels_endpoint(answer, preparations))
     archive.write_out(folder, verbose=False)
 
 
-def _bytes_endpoint(answer: Callable, preparation: Preparation) -> Callable:
-    prepare = make_batch_reader(preparation)
-    return _traced(lambda image_bytes: answer(prepare(image_bytes)), "image_bytes", [], tf.string)
+def as_preparations(preparation: Preparation | Sequence[Preparation]) -> tuple[Preparation, ...]:
+    """Of a model with one input, or of an ensemble with several."""
+    return (preparation,) if isinstance(preparation, Preparation) else tuple(preparation)
 
 
-def _pixels_endpoint(answer: Callable, preparation: Preparation) -> Callable:
-    prepare = make_preparer(preparation)
-    image = tf.TensorSpec([preparation.height, preparation.width, 3], tf.float32)
+def _network(model: keras.Model, inputs: int) -> Callable:
+    if inputs == 1:
+        return lambda images: model(images, training=False)
+    return lambda *images: model(list(images), training=False)
+
+
+def _not_empty(images: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """The network itself cannot take a batch without images."""
+    return tf.cond(tf.shape(images)[0] > 0, lambda: images, lambda: tf.zeros([1, *shape]))
+
+
+def _bytes_endpoint(answer: Callable, preparations: Sequence[Preparation]) -> Callable:
+    readers = [make_batch_reader(preparation) for preparation in preparations]
+
+    def respond(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer([read(image_bytes) for read in readers])
+
+    return _traced(respond, "image_bytes", [], tf.string)
+
+
+def _pixels_endpoint(answer: Callable, preparations: Sequence[Preparation]) -> Callable:
+    def prepare(pixels: tf.Tensor, preparation: Preparation) -> tf.Tensor:
+        image = tf.TensorSpec([preparation.height, preparation.width, 3], tf.float32)
+        return tf.map_fn(make_preparer(preparation), pixels, fn_output_signature=image)
 
     def respond(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(tf.map_fn(prepare, pixels, fn_output_signature=image))
+        return answer([prepare(pixels, preparation) for preparation in preparations])
 
     return _traced(respond, "pixels", [None, None, 3], tf.uint8)
 

@@ -14,13 +14,14 @@ from toolkit.data.files import find_files
 from toolkit.data.parts import read_image
 from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
-from toolkit.errors import BundleError, UnreadableImageError
+from toolkit.errors import BundleError, OptionError, UnreadableImageError
 from toolkit.serving.bundle import MEND, Bundle, find_bundle
-from toolkit.serving.engines import TENSORFLOW, check_engine, choose_engine
+from toolkit.serving.engines import LARGEST_DIFFERENCE, TENSORFLOW, check_engine, choose_engine
 
 if TYPE_CHECKING:
     import keras
 
+    from toolkit.data.prepare import Preparation
     from toolkit.data.source import Source
     from toolkit.serving.evaluate import Evaluation
     from toolkit.serving.network import FastNetwork
@@ -92,14 +93,31 @@ class Classifier:
         self.metrics: dict[str, Any] = self.bundle.read("metrics.json")
         try:
             self.classes: list[str] = list(self.run["classes"])
-            self.max_pixels = int(self.run["preparation"]["max_pixels"])
+            self.max_pixels = min(int(each["max_pixels"]) for each in self._preparations())
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{self.bundle.extra / 'run.json'} lacks what is needed ({error})"
             raise BundleError(self.bundle.path, problem, MEND) from error
+        if engine in LARGEST_DIFFERENCE and len(self._preparations()) > 1:
+            rule = "tensorflow or auto for an ensemble whose members prepare images differently"
+            raise OptionError("--engine", rule, engine)
+
+    def _preparations(self) -> list[dict[str, Any]]:
+        """As `run.json` has them: of an ensemble, one for each of its network's inputs."""
+        return self.run.get("preparations") or [self.run["preparation"]]
+
+    @functools.cached_property
+    def preparations(self) -> "tuple[Preparation, ...]":
+        """What is done to an image for each of the network's inputs: one, but of an ensemble."""
+        from toolkit.data.prepare import Preparation
+
+        return tuple(Preparation(**each) for each in self._preparations())
 
     @functools.cached_property
     def model(self) -> "keras.Model":
-        """The Keras model: float32 [N, H, W, 3], values 0 to 255, to probabilities [N, K]."""
+        """The Keras model: float32 [N, H, W, 3], values 0 to 255, to probabilities [N, K].
+
+        Of an ensemble with several `preparations`, it takes a list with an input for each.
+        """
         import keras
 
         file = self.bundle.extra / "model.keras"
@@ -130,10 +148,10 @@ class Classifier:
         from toolkit.data.prepare import Preparation
         from toolkit.serving.network import FastNetwork
 
-        preparation = Preparation(**self.run["preparation"])
+        preparation, *others = self.preparations
         engine = choose_engine(self.engine, images)
         # A bundle of another version of the toolkit may prepare images in another way.
-        if engine == TENSORFLOW or preparation.version != Preparation.version:
+        if engine == TENSORFLOW or others or preparation.version != Preparation.version:
             return self.predict_bytes
         if engine not in self._networks:
             network = FastNetwork(engine, self.bundle, self._saved_model, preparation)

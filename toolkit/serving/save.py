@@ -1,7 +1,7 @@
 """Writes a bundle aside, checks it, and publishes it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,22 +31,26 @@ class Trained:
     """A trained classifier and all that its bundle tells of it.
 
     Attributes:
-        model: float32 [N, H, W, 3], values 0 to 255, to probabilities [N, K].
+        model: float32 [N, H, W, 3], values 0 to 255, to probabilities [N, K]; of an ensemble, from
+            an input for each of its preparations.
         table: All images with their splits.
-        preparation: What was done to them.
+        preparation: What was done to them; of an ensemble, all distinct ones of its members.
         metrics: The content of `metrics.json`.
         history: A row for each epoch.
         test_probabilities: The model's for the test split, float32 [N, K].
         run: The content of `run.json`.
+        complete: What is left to do once all else is in the bundle's folder, which it takes. Adds
+            to `metrics` what only the exported model tells.
     """
 
     model: keras.Model
     table: ImageTable
-    preparation: Preparation
+    preparation: Preparation | tuple[Preparation, ...]
     metrics: dict[str, Any]
     history: list[dict[str, float]]
     test_probabilities: np.ndarray
     run: dict[str, Any]
+    complete: Callable[[dict[str, Any], Path], dict[str, Any]] = lambda metrics, _: metrics
 
 
 def save_bundle(trained: Trained, working: Path, folder: Path, progress: Progress) -> Bundle:
@@ -84,6 +88,7 @@ def _steps(trained: Trained, working: Path) -> Iterator[None]:
         yield
         _draw(trained, extra)
         yield
+    write_json(extra / "metrics.json", trained.complete(trained.metrics, working))
     write_json(extra / "run.json", {**trained.run, "export_difference": difference.result()})
     yield
 
@@ -102,17 +107,21 @@ def _write_records(trained: Trained, extra: Path) -> None:
     records.write_history(trained.history, extra / "history.csv")
     probabilities = trained.test_probabilities
     records.write_predictions(table.split(TEST), classes, probabilities, extra / "predictions.csv")
-    write_json(extra / "metrics.json", trained.metrics)
 
 
 def _draw(trained: Trained, extra: Path) -> None:
-    classes, options = trained.table.classes, trained.run["options"]
-    records.draw_results(trained.table.split(TEST), classes, trained.test_probabilities, extra)
-    probe = trained.metrics["probe"]
+    test, classes = trained.table.split(TEST), trained.table.classes
+    records.draw_results(test, classes, trained.test_probabilities, extra)
+    if isinstance(trained.preparation, Preparation):
+        _draw_training(trained, trained.preparation, extra)
+
+
+def _draw_training(trained: Trained, preparation: Preparation, extra: Path) -> None:
+    options, probe = trained.run["options"], trained.metrics["probe"]
     curves = extra / "learning_curves.png"
     pictures.learning_curves(trained.history, probe, curves, options.get("monitor", LOSS))
     views = Views(options.get("augment", NONE), options["seed"], records.DRAWS)
     if views.augment is not None:
         train = trained.table.split(TRAIN)
         path = extra / "augmentations.png"
-        records.draw_augmentations(train, trained.preparation, views, path)
+        records.draw_augmentations(train, preparation, views, path)

@@ -9,6 +9,7 @@ from toolkit.evaluation.pictures.confusion_matrix import confusion_matrix
 from toolkit.evaluation.pictures.learning_curves import learning_curves
 from toolkit.evaluation.pictures.learning_rates import learning_rates
 from toolkit.evaluation.pictures.mistakes import mistakes, most_confident_mistakes
+from toolkit.evaluation.pictures.reliability import reliability
 from toolkit.evaluation.pictures.schedules import schedules
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "learning_rates",
     "mistakes",
     "most_confident_mistakes",
+    "reliability",
     "schedules",
 ]

@@ -1,0 +1,143 @@
+"""`toolkit ensemble`."""
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolkit.cli.source_options import source_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from toolkit.data.source import Source
+    from toolkit.result import EnsembleResult
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True)
+@click.option("--name", required=True, help="To save under.")
+@click.option(
+    "--average",
+    default="arithmetic",
+    show_default=True,
+    metavar="arithmetic|geometric|majority",
+    help="How the members' probabilities become one.",
+)
+@click.option(
+    "--weights",
+    default="equal",
+    show_default=True,
+    metavar="equal|convex|greedy|NUMBERS",
+    help="The members' shares, as 0.5,0.3,0.2, or how they are found on common validation images.",
+)
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scale the average by a temperature, found on common validation images, so that it is as "
+    "sure as it is right.",
+)
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="Images to test on; what a member has seen is left out.  [default: the members' own test "
+    "images]",
+)
+@source_options()
+@click.option(
+    "--models-dir",
+    default="models",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where models are saved.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the gain's interval.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def ensemble(models: tuple[str, ...], data: "Source | None", as_json: bool, **options: Any) -> None:
+    """Average saved classifiers: one model out of several.
+
+    MODELS are models/NAME (its newest version) or models/NAME/VERSION. They may differ in backbone
+    and image size; classes are matched by name. Make them with one --data and --seed, so that there
+    are images that none of them has seen: on these all are measured, once. What is saved is served
+    as any other model.
+
+    \b
+    Examples:
+      toolkit ensemble models/lite0 models/lite1 models/lite2 --name together
+      toolkit ensemble models/lite0 models/lite1 --name two --weights convex
+      toolkit ensemble models/a models/b --name two --average geometric --weights 0.7,0.3
+    """
+    from toolkit.cli.libraries import quiet_import
+
+    with quiet_import():
+        from toolkit.ensembling import ensemble as run
+
+    result = run(models, data=data, **options)
+    if as_json:
+        print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
+    else:
+        _print(result)
+
+
+def _print(result: "EnsembleResult") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    metrics = result.metrics
+    console.print(_table(metrics))
+    why = metrics["why"]
+    model = os.path.relpath(result.path.parent)
+    lines = [
+        f"{why[0].upper()}{why[1:]}.",
+        _calibration(metrics["calibration"]),
+        f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
+        f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
+    ]
+    console.print("\n".join(lines), soft_wrap=True, markup=False)
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    before, after = calibration["before"], calibration["after"]
+    error = f"{after['expected_calibration_error']:.2%}"
+    if calibration["temperature"] == 1:
+        return f"Calibration error {error}."
+    return (
+        f"Temperature {calibration['temperature']:.3f}, found on validation: calibration error "
+        f"{before['expected_calibration_error']:.2%} before, {error} after; log-loss "
+        f"{before['loss']:.4f} before, {after['loss']:.4f} after."
+    )
+
+
+def _table(metrics: dict[str, Any]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=f"On {metrics['test']['n']:,} test images, measured once",
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    table.add_column("")
+    for name in ("weight", "accuracy", "log-loss", "saves", "ms", "MB"):
+        table.add_column(name, justify="right")
+    for member in metrics["members"]:
+        saves = f"{member['without']['loss_saved']:+.4f}"
+        weight = f"{member['weight']:.3f}"
+        table.add_row(Text(member["name"]), weight, *_figures(member["test"], saves, member))
+    table.add_row("together", "", *_figures(metrics["test"], "", metrics), style="bold")
+    return table
+
+
+def _figures(test: dict[str, Any], saves: str, cost: dict[str, Any]) -> list[str]:
+    """Of a row: accuracy, loss, what the member saves the ensemble, and what it costs."""
+    return [
+        f"{test['accuracy']:.2%}",
+        f"{test['loss']:.4f}",
+        saves,
+        f"{cost['latency_ms']:.1f}",
+        f"{cost['bytes'] / 1e6:.1f}",
+    ]

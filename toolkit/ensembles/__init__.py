@@ -1,0 +1,1 @@
+"""Several classifiers' probabilities -> one better distribution; knows arrays, not models."""

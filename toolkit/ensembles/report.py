@@ -1,0 +1,122 @@
+"""All that `metrics.json` says of an ensemble and its members, and which of them to serve."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.ensembles.averaging import Averaging
+from toolkit.ensembles.calibration import brier_score, expected_calibration_error
+from toolkit.ensembles.evidence import Gain, diversity, leave_one_out, paired_gain
+from toolkit.evaluation.metrics import measure
+
+ENSEMBLE = "ensemble"
+NEGLIGIBLE = 1e-6
+"""Log-loss; below, what looks like a gain is rounding."""
+
+HEADLINES = ("n", "accuracy", "accuracy_ci95", "loss", "macro_f1")
+
+
+def report(
+    labels: NDArray[Any],
+    members: NDArray[Any],
+    classes: Sequence[str],
+    names: Sequence[str],
+    averaging: Averaging,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measures an ensemble, its members, and what each is worth, on test images.
+
+    Args:
+        labels: True classes, integers [N].
+        members: Probabilities of M members, [M, N, K].
+        classes: The K classes' names.
+        names: The M members' names.
+        averaging: How they are averaged.
+        seed: Of the bootstrap.
+
+    Returns:
+        `test`: the ensemble's figures, as `measure` gives them. `calibration`: its temperature, and
+        log-loss, calibration error and Brier score before and after that is applied. `members`: of
+        each its name, weight, figures on test, and what the ensemble would be without it.
+        `diversity`. `gain`: over the member with the lowest test loss, the hardest to beat.
+        `recommended`: a member's name or "ensemble", and `why`. What is no number (a correlation
+        without errors) is None.
+    """
+    ensemble, weights = averaging(members), averaging.weights
+    measured = [headlines(labels, member, classes) for member in members]
+    without = leave_one_out(labels, members, averaging.average, weights)
+    best = int(np.argmin([figures["loss"] for figures in measured]))
+    gain = paired_gain(labels, ensemble, members[best], seed=seed)
+    difference = diversity(labels, members)
+    return {
+        "test": measure(labels, ensemble, classes),
+        "calibration": {
+            "temperature": averaging.temperature,
+            "before": _calibration(labels, averaging.unscaled(members), classes),
+            "after": _calibration(labels, ensemble, classes),
+        },
+        "members": [
+            {"name": name, "weight": float(weight), "test": figures, "without": asdict(each)}
+            for name, weight, figures, each in zip(names, weights, measured, without, strict=True)
+        ],
+        "diversity": {
+            "disagreement": _plain(difference.disagreement),
+            "error_correlation": _plain(difference.error_correlation),
+        },
+        "gain": {"over": names[best], **asdict(gain)},
+        **recommend(gain, names[best], len(labels), int(np.count_nonzero(weights))),
+    }
+
+
+def _calibration(
+    labels: NDArray[Any], probabilities: NDArray[Any], classes: Sequence[str]
+) -> dict[str, float]:
+    return {
+        "loss": measure(labels, probabilities, classes)["loss"],
+        "expected_calibration_error": expected_calibration_error(labels, probabilities),
+        "brier_score": brier_score(labels, probabilities),
+    }
+
+
+def headlines(
+    labels: NDArray[Any], probabilities: NDArray[Any], classes: Sequence[str]
+) -> dict[str, Any]:
+    """The figures of `measure` without those of each class."""
+    figures = measure(labels, probabilities, classes)
+    return {name: figures[name] for name in HEADLINES}
+
+
+def recommend(gain: Gain, best: str, images: int, networks: int) -> dict[str, str]:
+    """What to serve, and why, in words.
+
+    The ensemble must have a lower log-loss than the best member, beyond chance (the 95 % interval
+    of the gain lies above 0), and no lower accuracy beyond chance. Otherwise one network does.
+    """
+    low, high = gain.loss_ci95
+    interval = f"95 % interval {low:+.4f} to {high:+.4f}, {images:,} test images"
+    if low > NEGLIGIBLE and gain.accuracy_ci95[1] >= 0:
+        why = (
+            f"the ensemble saves {gain.loss:.4f} of log-loss over {best}, its best member "
+            f"({interval}), and has {_points(gain.accuracy)}; it runs {networks} networks"
+        )
+        return {"recommended": ENSEMBLE, "why": why}
+    if high < -NEGLIGIBLE or gain.accuracy_ci95[1] < 0:
+        verdict = f"{best} alone is better than the ensemble"
+    else:
+        verdict = f"{best} alone is as good as the ensemble, as far as these images tell"
+    why = f"{verdict}: log-loss saved by the ensemble {gain.loss:+.4f} ({interval})"
+    return {"recommended": best, "why": why}
+
+
+def _points(gain: float) -> str:
+    if not round(gain, 4):
+        return "the same accuracy"
+    return f"{abs(gain):.2%} {'more' if gain > 0 else 'less'} accuracy"
+
+
+def _plain(matrix: NDArray[np.float64]) -> list[list[float | None]]:
+    return [[None if math.isnan(value) else value for value in row] for row in matrix.tolist()]

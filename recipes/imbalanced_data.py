@@ -7,8 +7,8 @@ without weights 0.880, 0.872 and 0.822.
     python -m recipes.imbalanced_data --data sample:digits --thin 20
 
 Accuracy hides the small classes: the large ones make it. Macro-F1 is the mean over classes,
-whatever their size. With `imbalance="auto"` an image of a small class counts more in the
-probe and in fine-tuning; nothing is repeated or thrown away.
+whatever their size. With `imbalance="auto"` the classifier learns how images of each class look,
+and not how frequent the class is; nothing is repeated, weighted or thrown away.
 """
 
 from pathlib import Path
@@ -25,6 +25,7 @@ def imbalanced_data(
     imbalance: str = "auto",
     thin: int = 1,
     image_size: int = 96,
+    augment: str = "auto",
     backbone: str = "efficientnet-lite0",
     models_dir: str = "models",
     seed: int = 0,
@@ -37,6 +38,7 @@ def imbalanced_data(
         models_dir=models_dir,
         name="imbalanced",
         image_size=image_size,
+        augment=augment,
         seed=seed,
         imbalance=imbalance,
     )

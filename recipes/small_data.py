@@ -2,7 +2,7 @@
 
 RESULT
 
-    python -m recipes.small_data --data sample:digits
+    python -m recipes.small_data --data sample:digits --augment light-no-flip
 
 Few photos need more epochs, not fewer steps: by default `toolkit finetune` takes about 300 steps,
 at most 60 epochs, and stops early only after half of them. What validation says of a handful of

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 ORDER = [
     ["errors"],
     ["clock", "files", "progress"],
-    ["cache"],
+    ["cache", "output_files"],
     ["data"],
     ["backbones"],
     ["classifier"],

@@ -24,9 +24,10 @@ from toolkit.data.scan import scan
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.table import ImageTable
-from toolkit.errors import NoImagesError, NotWritableError
+from toolkit.errors import NoImagesError
 from toolkit.files import appearing, naming_full_disk
 from toolkit.option_checks import check_whole
+from toolkit.output_files import check_writable
 from toolkit.progress import Reporter
 from toolkit.serving.bundle import write_csv
 
@@ -111,7 +112,7 @@ def audit(
     cache_bytes = parse_size("--cache-size", cache_size)
     source, reporter = as_source(data), Reporter(quiet)
     folder = Path(output).expanduser()
-    _check_writable(folder)
+    check_writable(folder)
     listing = list_source(source, reporter.progress)
     table = scan(listing, max_pixels, reporter.progress)
     facts = gather_facts(table, max_pixels, reporter.progress)
@@ -155,18 +156,6 @@ def _compute_features(
         table, network.model, preparation, engine, reporter.progress, cache_bytes=cache_bytes
     )
     return features.table, features.values
-
-
-def _check_writable(folder: Path) -> None:
-    """Refuses a folder before minutes are spent on what could not be written to it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with appearing(folder / RECORD):
-            raise FileNotFoundError  # Only to see that it could be.
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise NotWritableError("--output", folder, error) from error
 
 
 def _write(

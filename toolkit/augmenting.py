@@ -13,11 +13,11 @@ from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views
-from toolkit.errors import NoClassesError, NoImagesError, NotWritableError, OptionError
+from toolkit.errors import NoClassesError, NoImagesError, OptionError
 from toolkit.evaluation.class_changes import ClassChange
 from toolkit.evaluation.pictures import TurnedPair
-from toolkit.files import appearing, naming_full_disk
 from toolkit.option_checks import check_whole
+from toolkit.output_files import drawn_to, picture_path
 from toolkit.progress import Reporter
 from toolkit.serving.records import draw_augmentations, turned_pairs
 
@@ -110,9 +110,7 @@ def augment(
         check_whole(option, value, 1)
     check_whole("--seed", seed, 0)
     check_crop(crop)
-    path = Path(output).expanduser()
-    if path.suffix.lower() != ".png":
-        raise OptionError("--output", "a file whose name ends in .png", str(path))
+    path = picture_path(output)
     reporter = Reporter(quiet)
     listing, name = list_source(data, reporter.progress), as_source(data).location
     if not listing.files:
@@ -133,12 +131,9 @@ def augment(
             result, chosen, table, preparation, backbone, weights, seed, reporter
         )
         turned = _turned_rows(found, preparation, seed) if found else []
-    try:
-        with naming_full_disk("the picture", path), appearing(path) as temporary:
-            views = Views(chosen, seed, draws)
-            draw_augmentations(table, preparation, views, temporary, images, turned)
-    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise NotWritableError("--output", path.parent, error) from error
+    with drawn_to(path) as temporary:
+        views = Views(chosen, seed, draws)
+        draw_augmentations(table, preparation, views, temporary, images, turned)
     return result
 
 

@@ -12,11 +12,10 @@ from toolkit.asking import make_options
 from toolkit.clock import Clock
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.errors import NotWritableError, OptionError
 from toolkit.evaluation.pictures import learning_rates
-from toolkit.files import appearing, naming_full_disk
 from toolkit.job import finetune
 from toolkit.option_checks import check_whole
+from toolkit.output_files import drawn_to, picture_path
 from toolkit.preparing import prepare
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
@@ -92,9 +91,7 @@ def find_lr(
         (0.00064, 'a third of 0.0019, where the loss diverges; no rate lowered it')
     """
     check_whole("--steps", steps, FEWEST)
-    path = Path(output).expanduser()
-    if path.suffix.lower() != ".png":
-        raise OptionError("--output", "a file whose name ends in .png", str(path))
+    path = picture_path(output)
     wrong = [name for name in options if name in NOT_TAKEN]
     if wrong:
         raise TypeError(f"find_lr() does not take finetune's option {wrong[0]!r}")
@@ -110,11 +107,8 @@ def find_lr(
     training = read_training_data(prepared, trainable, reporter)
     test = search_learning_rate(training, prepared.table, options_, reporter, steps)
     found = suggest(test)
-    try:
-        with naming_full_disk("the picture", path), appearing(path) as temporary:
-            learning_rates(test.learning_rates, test.smoothed, found.value, temporary)
-    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise NotWritableError("--output", path.parent, error) from error
+    with drawn_to(path) as temporary:
+        learning_rates(test.learning_rates, test.smoothed, found.value, temporary)
     return LearningRateSearch(found.value, found.why, path, test)
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import NotWritableError, OptionError
 from toolkit.evaluation.pictures.schedules import schedules
-from toolkit.files import appearing, naming_full_disk
 from toolkit.option_checks import check_learning_rate, check_warmup, check_whole
+from toolkit.output_files import drawn_to, picture_path
 from toolkit.training.optimizer_entries import ADAMW, find_optimizer
 from toolkit.training.schedules import FALLS, PLATEAU, make_schedule, plateau_factor
 
@@ -53,16 +52,11 @@ def draw_schedule(
     if learning_rate is None:
         learning_rate = find_optimizer(ADAMW).learning_rate
     check_learning_rate(learning_rate)
-    path = Path(output).expanduser()
-    if path.suffix.lower() != ".png":
-        raise OptionError("--output", "a file whose name ends in .png", str(path))
+    path = picture_path(output)
     names = tuple(FALLS) if name == ALL else (name,)
     rates = {each: _rates(each, learning_rate, epochs, steps_per_epoch, warmup) for each in names}
-    try:
-        with naming_full_disk("the picture", path), appearing(path) as temporary:
-            schedules(rates, steps_per_epoch, temporary)
-    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise NotWritableError("--output", path.parent, error) from error
+    with drawn_to(path) as temporary:
+        schedules(rates, steps_per_epoch, temporary)
     return path
 
 

@@ -1,8 +1,15 @@
 """Imbalance: classes made 20 to 1 uneven, with `--imbalance` and without.
 
 Of the first class all training photos are kept, of the last one in twenty, of those between in
-equal ratios; validation and test photos stay as they are. Macro-F1 is the mean over classes,
-whatever their size. The rounds are the seeds 0, 1, 2, ..., which share out the photos anew.
+equal ratios; validation and test photos stay as they are.
+
+- *--imbalance none*: as they are.
+- *--imbalance auto*: where classes are so uneven, `logit-adjustment`: the classifier learns how the
+  images of each class look, and not how frequent it is.
+- *--imbalance class-weights*: every class counts the same in the loss.
+
+Macro-F1 is the mean over classes, whatever their size. The rounds are the seeds 0, 1, 2, ..., which
+share out the photos anew.
 """
 
 from pathlib import Path

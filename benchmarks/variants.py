@@ -1,9 +1,11 @@
 """Variants: what options of `toolkit finetune` change, gains and losses alike.
 
-Each line is `toolkit finetune` with that one option, and all others as they are by default; the
-rounds are the seeds 0, 1, 2, ..., which also share out the photos anew. All variants see the same
-photos with the same seed. Validation chose between the probe and the fine-tuned network; the test
-photos were measured once, at the end of each training.
+- *default*: `toolkit finetune`, with the size of the images that was given.
+- *--ema*, and so on: the same with that one option, and all others as they are by default.
+
+The rounds are the seeds 0, 1, 2, ..., which also share out the photos anew; all variants see the
+same photos with the same seed. Validation chose between the probe and the fine-tuned network; the
+test photos were measured once, at the end of each training.
 """
 
 from typing import Any

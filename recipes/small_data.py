@@ -1,8 +1,11 @@
 """Small data: what twenty photos of each class are good for.
 
-RESULT
+Measured with 10 photos of each class of the public Sign Language Digits data set, EfficientNet-Lite0
+at 96 pixels, seeds 0, 1 and 2: fine-tuning gets 72.6 %, 79.6 % and 83.3 % of the test photos right
+(mean 78.5 %), the probe 62.9 %, 65.4 % and 67.0 %, and fine-tuning in 6 epochs, which are 18 steps,
+67.3 %, 45.7 % and 68.8 %.
 
-    python -m recipes.small_data --data sample:digits --augment light-no-flip
+    python -m recipes.small_data --data ./sign-digits --photos 10
 
 Few photos need more epochs, not fewer steps: by default `toolkit finetune` takes about 300 steps,
 at most 60 epochs, and stops early only after half of them. What validation says of a handful of

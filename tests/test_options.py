@@ -113,7 +113,7 @@ GOOD = FinetuneOptions(
         (
             "imbalance",
             "even",
-            "--imbalance must be one of none, auto, class-weights, resample. Received: 'even'",
+            "--imbalance must be one of none, auto, logit-adjustment, class-weights, resample.",
         ),
         ("max_pixels", 0, "--max-pixels must be from 1 to 178,956,970. Received: 0"),
         ("max_pixels", 10**9, "--max-pixels must be from 1 to 178,956,970. Received: 1000000000"),

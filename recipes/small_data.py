@@ -1,9 +1,9 @@
-"""Small data: what twenty photos of each class are good for.
+"""Small data: what a few photos of each class are good for.
 
-Measured with 10 photos of each class of the public Sign Language Digits data set, EfficientNet-Lite0
-at 96 pixels, seeds 0, 1 and 2: fine-tuning gets 72.6 %, 79.6 % and 83.3 % of the test photos right
-(mean 78.5 %), the probe 62.9 %, 65.4 % and 67.0 %, and fine-tuning in 6 epochs, which are 18 steps,
-67.3 %, 45.7 % and 68.8 %.
+Measured with 10 photos of each class of the public Sign Language Digits data set and
+EfficientNet-Lite0 at 96 pixels, seeds 0, 1 and 2: fine-tuning gets 72.6 %, 79.6 % and 83.3 % of the
+test photos right (mean 78.5 %), the probe 62.9 %, 65.4 % and 67.0 %, and fine-tuning in 6 epochs,
+which are 18 steps, 67.3 %, 45.7 % and 68.8 %.
 
     python -m recipes.small_data --data ./sign-digits --photos 10
 

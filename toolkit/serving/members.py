@@ -72,8 +72,10 @@ def load_members(models: Sequence[str | os.PathLike[str]]) -> list[Member]:
             was made by a version that prepared images otherwise.
         BundleError: One is missing or damaged.
     """
-    if isinstance(models, str | os.PathLike) or len(models) < 2:
-        raise MemberError("at least two different models", models, "Give another one")
+    given = [models] if isinstance(models, str | os.PathLike) else models
+    if len(given) < 2:
+        received = ", ".join(map(str, given)) or "none"
+        raise MemberError("at least two different models", received, "Give another one")
     classifiers = [Classifier(model, TENSORFLOW) for model in models]
     paths = [classifier.bundle.path.resolve() for classifier in classifiers]
     for number, path in enumerate(paths):

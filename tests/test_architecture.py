@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 ORDER = [
     ["errors"],
-    ["clock", "files", "progress"],
+    ["choices", "clock", "files", "progress"],
     ["cache", "output_files"],
     ["data"],
     ["backbones"],

@@ -4,6 +4,7 @@ import keras
 
 from toolkit.backbones.entry import Backbone
 from toolkit.backbones.stages import stage_layers
+from toolkit.choices import check_name
 from toolkit.errors import UnknownNameError
 
 AVG, MAX, AVG_MAX = POOLINGS = ("avg", "max", "avg+max")
@@ -20,8 +21,7 @@ def check_pooling(name: str) -> None:
     Raises:
         UnknownNameError: It is none; the nearest are offered.
     """
-    if name not in POOLINGS:
-        raise UnknownNameError("pooling", name, POOLINGS, f"There are {', '.join(POOLINGS)}.")
+    check_name("pooling", name, POOLINGS)
 
 
 def with_pooling(model: keras.Model, pooling: str) -> keras.Model:

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from toolkit.backbones.normalization import IMAGENET_MEAN, IMAGENET_STD
-from toolkit.errors import OptionError
+from toolkit.choices import check_choice
 
 BACKBONE = "backbone"
 CHANNEL_MEAN, CHANNEL_MEAN_STD, MEAN_IMAGE = "channel-mean", "channel-mean-std", "mean-image"
@@ -47,8 +47,7 @@ def check_normalization(name: str) -> None:
     Raises:
         OptionError: It is none.
     """
-    if name not in NORMALIZATIONS:
-        raise OptionError("--normalize", f"one of {', '.join(NORMALIZATIONS)}", name)
+    check_choice("--normalize", name, NORMALIZATIONS)
 
 
 def standardize(name: str, statistics: Statistics, pixels: keras.KerasTensor) -> keras.KerasTensor:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from toolkit.errors import OptionError, UnknownNameError
+from toolkit.choices import check_name
+from toolkit.errors import OptionError
 
 LINEAR, MLP = HEADS = ("linear", "mlp")
 
@@ -79,13 +80,3 @@ class Head:
         """
         places = range(1, (self.layers or 1) + 1)
         return [self.width or max(features >> place, classes) for place in places]
-
-
-def check_name(kind: str, name: str, known: tuple[str, ...]) -> None:
-    """Refuses what is none of the known names, and offers the nearest.
-
-    Raises:
-        UnknownNameError: It is none of them.
-    """
-    if name not in known:
-        raise UnknownNameError(kind, name, known, f"There are {', '.join(known)}.")

@@ -1,19 +1,18 @@
 """`toolkit classify`."""
 
 import json
-import os
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolkit.cli.head_options import pooling_option
+from toolkit.cli.network_options import features_engine_option, network_options
+from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import (
     SOURCE_HELP,
     cache_size_option,
     max_pixels_option,
     source_options,
-    split_option,
 )
 
 if TYPE_CHECKING:
@@ -23,13 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
 @source_options(grouped=True)
-@click.option(
-    "--backbone",
-    default="efficientnet-lite0",
-    show_default=True,
-    metavar="NAME",
-    help="The pretrained network; `toolkit backbones` lists them.",
-)
+@network_options
 @click.option(
     "--classifier",
     default="logistic",
@@ -44,54 +37,7 @@ if TYPE_CHECKING:
     "stages.  [default: the last]",
 )
 @pooling_option
-@click.option("--name", help="To save under.  [default: the data folder's name]")
-@click.option(
-    "--models-dir",
-    default="models",
-    show_default=True,
-    metavar="FOLDER",
-    help="Where models are saved.",
-)
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    metavar="imagenet|random|PATH",
-    help="The network's.",
-)
-@click.option(
-    "--weights-mirror",
-    metavar="URL",
-    help="Own web server with the published weights.  [default: $TOOLKIT_WEIGHTS_MIRROR]",
-)
-@click.option(
-    "--image-size",
-    type=int,
-    metavar="PIXELS",
-    help="Height and width of the network's input.  [default: the network's own]",
-)
-@click.option(
-    "--crop",
-    default="center",
-    show_default=True,
-    metavar="center|squash|pad",
-    help="How an image gets the network's aspect ratio.",
-)
-@click.option(
-    "--normalize",
-    default="backbone",
-    show_default=True,
-    metavar="backbone|channel-mean|channel-mean-std|mean-image|pca|zca",
-    help="As the network's weights expect, or by statistics of the training images.",
-)
-@split_option
-@click.option(
-    "--engine",
-    default="auto",
-    show_default=True,
-    metavar="auto|keras|openvino-float32|openvino-mixed|openvino-bfloat16",
-    help="What runs the network. auto: the fastest here that agrees with Keras.",
-)
+@features_engine_option
 @cache_size_option
 @max_pixels_option
 @click.option("--seed", default=0, show_default=True, help="Of splits and random weights.")
@@ -139,12 +85,6 @@ def _print(result: "ClassifyResult") -> None:
     parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.timings.items())
     table.add_row("Time", f"{sum(result.timings.values()):.0f} s: {parts}")
     console.print(table)
-    if result.path is None:
-        lines = [f"Not saved: {result.why_not_saved}."]
-    else:
-        model = os.path.relpath(result.path.parent)
-        lines = [
-            f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
-            f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
-        ]
+    not_saved = [f"Not saved: {result.why_not_saved}."]
+    lines = saved_lines(result.path) if result.path else not_saved
     console.print("\n".join(lines), soft_wrap=True, markup=False)

@@ -1,12 +1,12 @@
 """`toolkit ensemble`."""
 
 import json
-import os
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.network_options import models_dir_option
+from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import source_options
 
 if TYPE_CHECKING:
@@ -46,13 +46,7 @@ if TYPE_CHECKING:
     "images]",
 )
 @source_options()
-@click.option(
-    "--models-dir",
-    default="models",
-    show_default=True,
-    metavar="FOLDER",
-    help="Where models are saved.",
-)
+@models_dir_option
 @click.option("--seed", default=0, show_default=True, help="Of the gain's interval.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -89,12 +83,10 @@ def _print(result: "EnsembleResult") -> None:
     metrics = result.metrics
     console.print(_table(metrics))
     why = metrics["why"]
-    model = os.path.relpath(result.path.parent)
     lines = [
         f"{why[0].upper()}{why[1:]}.",
         _calibration(metrics["calibration"]),
-        f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
-        f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
+        *saved_lines(result.path),
     ]
     console.print("\n".join(lines), soft_wrap=True, markup=False)
 

@@ -1,19 +1,18 @@
 """`toolkit finetune`."""
 
 import json
-import os
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolkit.cli.head_options import head_options
+from toolkit.cli.network_options import features_engine_option, network_options
+from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import (
     SOURCE_HELP,
     cache_size_option,
     max_pixels_option,
     source_options,
-    split_option,
 )
 
 if TYPE_CHECKING:
@@ -54,56 +53,7 @@ class Rate(click.ParamType):
     help=SOURCE_HELP,
 )
 @source_options(grouped=True)
-@click.option(
-    "--backbone",
-    default="efficientnet-lite0",
-    show_default=True,
-    metavar="NAME",
-    help="The pretrained network; `toolkit backbones` lists them.",
-)
-@click.option("--name", help="To save under.  [default: the data folder's name]")
-@click.option(
-    "--models-dir",
-    default="models",
-    show_default=True,
-    metavar="FOLDER",
-    help="Where models are saved.",
-)
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    metavar="imagenet|random|PATH",
-    help="What the network starts from.",
-)
-@click.option(
-    "--weights-mirror",
-    metavar="URL",
-    help="Own web server with the published weights.  [default: $TOOLKIT_WEIGHTS_MIRROR]",
-)
-@click.option(
-    "--image-size",
-    type=int,
-    metavar="PIXELS",
-    help="Height and width of the network's input.  [default: the network's own]",
-)
-@click.option(
-    "--crop",
-    default="center",
-    show_default=True,
-    metavar="center|squash|pad",
-    help="How an image gets the network's aspect ratio: its centred part, all of it stretched, or "
-    "all of it with bars.",
-)
-@click.option(
-    "--normalize",
-    default="backbone",
-    show_default=True,
-    metavar="backbone|channel-mean|channel-mean-std|mean-image|pca|zca",
-    help="backbone: as its weights expect. The others give the images the mean and deviation that "
-    "these expect by statistics of the training images.",
-)
-@split_option
+@network_options
 @click.option(
     "--unfreeze",
     type=_number_or_name,
@@ -272,13 +222,7 @@ class Rate(click.ParamType):
     "cached; 0: training reads the images.  [default: one for each epoch, at most 8, as far as "
     "--cache-size allows]",
 )
-@click.option(
-    "--engine",
-    default="auto",
-    show_default=True,
-    metavar="auto|keras|openvino-float32|openvino-mixed|openvino-bfloat16",
-    help="What runs frozen layers. auto: the fastest here that agrees with Keras.",
-)
+@features_engine_option
 @cache_size_option
 @max_pixels_option
 @click.option(
@@ -329,12 +273,7 @@ def _print(result: "FinetuneResult") -> None:
 
     console = Console(highlight=False)
     console.print(_table(result))
-    model = os.path.relpath(result.path.parent)
-    lines = [
-        f"Saved: {os.path.relpath(result.path)} (records and pictures in assets.extra)",
-        f"Next:  toolkit predict {shlex.quote(model)} PHOTO...",
-    ]
-    console.print("\n".join(lines), soft_wrap=True, markup=False)
+    console.print("\n".join(saved_lines(result.path)), soft_wrap=True, markup=False)
 
 
 def _table(result: "FinetuneResult") -> "Table":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from toolkit.choices import check_choice
 from toolkit.errors import OptionError
 
 NONE, MIXUP, CUTMIX, EITHER = MIXES = ("none", "mixup", "cutmix", "mixup+cutmix")
@@ -22,8 +23,7 @@ def check_mix(mix: str, views: int | None) -> None:
     Raises:
         OptionError: It is none, or `views` asks for some.
     """
-    if mix not in MIXES:
-        raise OptionError("--mix", f"one of {', '.join(MIXES)}", mix)
+    check_choice("--mix", mix, MIXES)
     if mix != NONE and views:
         rule = f"0 or left out with --mix {mix}, which mixes other images in each epoch"
         raise OptionError("--views", rule, views)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from toolkit.choices import check_choice
 from toolkit.data.decode import MAX_PIXELS
-from toolkit.errors import OptionError
 
 CENTER, SQUASH, PAD = CROPS = ("center", "squash", "pad")
 """How an image gets the network's aspect ratio: its largest centred part, all of it squashed or
@@ -23,8 +23,7 @@ def check_crop(crop: str) -> None:
     Raises:
         OptionError: It is none.
     """
-    if crop not in CROPS:
-        raise OptionError("--crop", f"one of {', '.join(CROPS)}", crop)
+    check_choice("--crop", crop, CROPS)
 
 
 @dataclass(frozen=True)

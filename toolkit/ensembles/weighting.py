@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.choices import check_choice
 from toolkit.ensembles.average import ARITHMETIC, AVERAGES, MAJORITY, average_probabilities
 from toolkit.ensembles.calibration import fit_temperature
 from toolkit.ensembles.members import check_weights
@@ -41,8 +42,7 @@ def check_weighting(
     Raises:
         OptionError: There is no such average, or they are not what they can be.
     """
-    if average not in AVERAGES:
-        raise OptionError("--average", f"one of {', '.join(AVERAGES)}", average)
+    check_choice("--average", average, AVERAGES)
     if isinstance(weights, str) and weights in (EQUAL, *SEARCHES):
         if weights == CONVEX and average == MAJORITY:
             rule = f"equal, greedy or numbers with --average {MAJORITY}"

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from threadpoolctl import threadpool_limits
 
-from toolkit.classifier.head import check_name
+from toolkit.choices import check_name
 from toolkit.training.probe import MANY, feature_moments
 
 LOGISTIC, LINEAR_SVM, RIDGE, KNN, RBF_SVM = CLASSIFIERS = (

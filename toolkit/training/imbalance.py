@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toolkit.errors import OptionError
+from toolkit.choices import check_choice
 
 NONE, AUTO, LOGITS, CLASS_WEIGHTS, RESAMPLE = IMBALANCE = (
     "none",
@@ -24,8 +24,7 @@ def check_imbalance(name: str) -> None:
     Raises:
         OptionError: It is none.
     """
-    if name not in IMBALANCE:
-        raise OptionError("--imbalance", f"one of {', '.join(IMBALANCE)}", name)
+    check_choice("--imbalance", name, IMBALANCE)
 
 
 class Treatment(NamedTuple):

@@ -6,7 +6,7 @@ Validation always measures plain cross-entropy, so that all runs, and the probe,
 from collections.abc import Callable
 from typing import Any
 
-from toolkit.errors import OptionError
+from toolkit.choices import check_choice
 
 CROSS_ENTROPY, FOCAL = LOSSES = ("cross-entropy", "focal")
 
@@ -20,8 +20,7 @@ def check_loss(name: str) -> None:
     Raises:
         OptionError: It is none.
     """
-    if name not in LOSSES:
-        raise OptionError("--loss", f"one of {', '.join(LOSSES)}", name)
+    check_choice("--loss", name, LOSSES)
 
 
 def make_loss(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.errors import OptionError
+from toolkit.choices import check_choice
 
 LOSS, ACCURACY = MONITORS = ("loss", "accuracy")
 
@@ -14,8 +14,7 @@ def check_monitor(name: str) -> None:
     Raises:
         OptionError: It is none.
     """
-    if name not in MONITORS:
-        raise OptionError("--monitor", f"one of {', '.join(MONITORS)}", name)
+    check_choice("--monitor", name, MONITORS)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from toolkit.errors import OptionError
+from toolkit.choices import check_choice
 from toolkit.training.losses import CROSS_ENTROPY
 from toolkit.training.optimizer_entries import ADAMW
 from toolkit.training.schedules import COSINE
@@ -24,8 +24,7 @@ def check_precision(name: str) -> None:
     Raises:
         OptionError: It is none.
     """
-    if name not in PRECISIONS:
-        raise OptionError("--precision", f"one of {', '.join(PRECISIONS)}", name)
+    check_choice("--precision", name, PRECISIONS)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from toolkit.clock import Clock
 from toolkit.data.sources import list_source
 from toolkit.data.table import TEST
 from toolkit.evaluation.metrics import measure
-from toolkit.finding_lr import finetune_arguments
 from toolkit.fitting import fit
-from toolkit.preparing import Tunable, prepare
+from toolkit.job import finetune_arguments
+from toolkit.preparing import Tunable, prepare, read_images
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.serving.unfinished import UnfinishedRun
@@ -52,7 +53,8 @@ def tuned(
         given = finetune_arguments(data, asked)
         listing = list_source(data, reporter.progress)
         job = make_options(given, data, listing)
-        prepared = prepare(job, listing, None, clock, reporter, fit_on_features)
+        read = partial(read_images, job, listing, reporter)
+        prepared = prepare(job, read, None, clock, reporter, fit_on_features)
         prepared = _with_random_head(prepared, seed) if random_head else prepared
         with UnfinishedRun.start(folder / "tuned", job.compared, resume=False) as run:
             trainable = make_trainable(prepared, run.folder / "head")

@@ -29,9 +29,11 @@ ORDER = [
     ["asking", "checks", "precision_search", "preparing", "rate_search"],
     ["unfreezing"],
     ["choosing"],
-    ["auditing", "augmenting", "classifying", "ensembling", "fitting", "scheduling", "splitting"],
+    ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
+    ["scheduling", "splitting", "teaching"],
+    ["finetuning"],
     ["job"],
-    ["finding_lr"],
+    ["finding_lr", "making_members"],
     ["cli"],
 ]
 """From the bottom up: a part imports from itself and from the rows above it, never from below."""

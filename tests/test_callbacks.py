@@ -27,9 +27,9 @@ def trained(monkeypatch):
         saved.append(what)
         return Bundle(folder / "1")
 
-    import toolkit.job
+    import toolkit.finetuning
 
-    monkeypatch.setattr(sys.modules["toolkit.job"], "save_bundle", keep)
+    monkeypatch.setattr(sys.modules["toolkit.finetuning"], "save_bundle", keep)
 
     def run(images, folder, **options):
         toolkit.finetune(images, models_dir=folder, **SMALLER | options)

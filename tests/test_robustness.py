@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import toolkit
-import toolkit.job  # So that a test can replace a part of it.
+import toolkit.finetuning  # So that a test can replace a part of it.
 from tests.conftest import ROOT, SMALL, write_images
 from toolkit.errors import DiskFullError, ResumeError
 from toolkit.serving.bundle import find_bundle, versions
@@ -131,7 +131,9 @@ def test_a_killed_run_starts_clean_or_goes_on_to_the_same_end(finished, images, 
 def test_killed_in_an_epoch_it_goes_on_to_the_same_end(images, tmp_path, monkeypatch):
     options = {"monitor": "accuracy", "min_delta": 0.01, "time_budget": "5h"}
     saved = []
-    monkeypatch.setattr(sys.modules["toolkit.job"], "save_bundle", lambda *a: saved.append(a[0]))
+    monkeypatch.setattr(
+        sys.modules["toolkit.finetuning"], "save_bundle", lambda *a: saved.append(a[0])
+    )
     more = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     arguments = command_line(images, tmp_path / "models", "--engine=keras", *more)
     place = "toolkit.training.loss_guard:LossGuard.on_train_batch_end"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from toolkit.ensembling import ensemble
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
+    from toolkit.making_members import finetune_members
     from toolkit.result import ClassifyResult, EnsembleResult
     from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
@@ -41,6 +42,7 @@ __all__ = [
     "evaluate",
     "find_lr",
     "finetune",
+    "finetune_members",
     "load",
     "predict",
     "split",
@@ -66,6 +68,7 @@ _MODULES = {
     "evaluate": "toolkit.serving.evaluate",
     "find_lr": "toolkit.finding_lr",
     "finetune": "toolkit.job",
+    "finetune_members": "toolkit.making_members",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",
     "split": "toolkit.splitting",

@@ -17,6 +17,7 @@ from toolkit.data.prepare import check_crop
 from toolkit.data.source import Source
 from toolkit.option_checks import count_unfrozen
 from toolkit.options import FeatureOptions, FinetuneOptions
+from toolkit.serving.bundle import find_bundle
 from toolkit.training.optimizer_entries import find_optimizer
 
 
@@ -55,17 +56,19 @@ def make_options(given: Mapping[str, Any], source: Source, listing: Listing) -> 
 
     Raises:
         OptionError: One has a value that it cannot have.
+        BundleError: There is no such teacher.
     """
     entry = backbones.find(given["backbone"])
     values = {field.name: given[field.name] for field in fields(FinetuneOptions)}
     values |= feature_values(given, source)
     if given["learning_rate"] is None:
         values["learning_rate"] = find_optimizer(given["optimizer"]).learning_rate
-    folder = given["tensorboard"]
+    folder, teacher = given["tensorboard"], given["teacher"]
     values |= {
         "unfreeze": entry.unfreeze if given["unfreeze"] is None else given["unfreeze"],
         "time_budget": parse_duration("--time-budget", given["time_budget"]),
         "tensorboard": None if folder is None else os.fspath(folder),
+        "teacher": None if teacher is None else str(find_bundle(teacher).path),
         "augment": choose_policy(given["augment"], listing.flips),
     }
     options = FinetuneOptions(**values)

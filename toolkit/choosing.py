@@ -18,6 +18,7 @@ from toolkit.training.checkpoint import Checkpoint
 from toolkit.unfreezing import Trainable
 
 PROBE, TRAINED_HEAD, FINETUNED = "probe", "head", "finetuned"
+SNAPSHOT = "snapshot"
 PREDICTION_BATCH = 64
 
 
@@ -26,7 +27,7 @@ class Choice:
     """Which of probe, head that was trained alone, and fine-tuned network is kept.
 
     Attributes:
-        chosen: "probe", "head" or "finetuned".
+        chosen: "probe", "head" or "finetuned"; or "snapshot", which nothing was compared with.
         why: In words.
         metrics: Its figures on validation.
         model: The classifier, with its weights.
@@ -61,6 +62,17 @@ def choose(
     if chosen == PROBE and TRAINED_HEAD in measured:
         model = attach_head(prepared.network.model, probed.probe.kernel, probed.probe.bias)
     return Choice(chosen, _why(measured, checkpoint), measured[chosen], model, predicted)
+
+
+def take_snapshot(
+    prepared: Tunable, model: keras.Model, number: int, of: int, reporter: Reporter
+) -> Choice:
+    """The model as it is: after the cycle with that number, whatever validation says of it."""
+    validation = prepared.table.split(VALIDATION)
+    probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
+    metrics = measure(validation.labels, probabilities, validation.classes)
+    why = f"the end of cycle {number} of {of}"
+    return Choice(SNAPSHOT, why, metrics, model, probabilities.argmax(axis=1))
 
 
 def _why(measured: dict[str, dict[str, Any]], checkpoint: Checkpoint) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import model_name
 from toolkit.options import ClassifyOptions
-from toolkit.preparing import Prepared, prepare
+from toolkit.preparing import Prepared, prepare, read_images
 from toolkit.probing import FrozenNetwork, Probed, fit_checked
 from toolkit.progress import Reporter
 from toolkit.result import ClassifyResult
-from toolkit.run_record import data_digest, run_record
+from toolkit.run_record import data_digest
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.classical import (
@@ -115,7 +116,8 @@ def classify(
     with _unfinished(folder, options) as run_folder:
         with clock("images"):
             listing = list_source(source, reporter.progress)
-        prepared = prepare(options, listing, weights_mirror, clock, reporter, _fit, layer)
+        read = partial(read_images, options, listing, reporter)
+        prepared = prepare(options, read, weights_mirror, clock, reporter, _fit, layer)
         table = prepared.table
         with clock("test"):
             probabilities = predict_probe(prepared, TEST, "Testing")
@@ -183,17 +185,13 @@ def _metrics(prepared: Classified, test: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(prepared: Classified, clock: Clock) -> dict[str, Any]:
-    probed, fitted, table = prepared.probed, prepared.probed.probe, prepared.table
-    origin, digest = prepared.network.weights_origin, data_digest(table)
+    fitted = prepared.probed.probe
     return {
-        **run_record(prepared.options, table, digest, prepared.preparation, origin),
-        "normalization": prepared.statistics and prepared.statistics.record(),
+        **prepared.record(data_digest(prepared.table)),
         "classifier": {
             "setting": fitted.setting,
             "scale": fitted.scale,
             "tried": [{**setting, "loss": loss} for setting, loss in fitted.losses],
         },
-        "features_computed": probed.features.computed,
-        "engine": {"features": probed.engine.name, "difference": probed.engine.difference},
         "timings": clock.parts,
     }

@@ -17,6 +17,7 @@ from toolkit.data.table import ImageTable
 from toolkit.ensembles.average import ARITHMETIC
 from toolkit.ensembles.averaging import Averaging
 from toolkit.ensembles.calibration import reliability
+from toolkit.ensembles.out_of_fold import average_available
 from toolkit.ensembles.report import ENSEMBLE, headlines, report
 from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
 from toolkit.errors import NoTestImagesError
@@ -39,6 +40,7 @@ from toolkit.serving.members import (
     saved_model_size,
     shared_preparations,
 )
+from toolkit.serving.records import write_predictions
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 
@@ -110,7 +112,10 @@ def ensemble(
         with clock("images"):
             images = common_images(members, data, reporter.progress)
         with clock("predictions"):
-            validation = _Predicted(*predict_members(members, images.validation, reporter))
+            held_out = _Predicted(
+                *predict_members(members, images.validation, reporter, images.validated)
+            )
+            validation = held_out.common
             test = _Predicted(*predict_members(members, images.test, reporter))
         reporter.problems(test.table.problems)
         if not len(test.table):
@@ -126,6 +131,10 @@ def ensemble(
             model, preparations = join_models(parts, average, temperature)
         with clock("evidence"):
             metrics = _metrics(members, validation, test, averaging, seed)
+            out_of_fold = _out_of_fold(held_out, averaging)
+            if out_of_fold:
+                table, [said] = out_of_fold.table, out_of_fold.members
+                metrics["out_of_fold"] = measure(table.labels, said, table.classes)
         trained = Trained(
             model=model,
             table=images.record(test.table),
@@ -134,7 +143,7 @@ def ensemble(
             history=[],
             test_probabilities=averaging(test.members),
             run={},
-            complete=_finish(members, test, averaging),
+            complete=_finish(members, test, averaging, out_of_fold),
         )
         trained.run.update(_record(trained, members, shares, options, clock))
         with clock("saving"), naming_full_disk("the bundle", folder):
@@ -144,10 +153,27 @@ def ensemble(
 
 @dataclass(frozen=True)
 class _Predicted:
-    """Images, and what the members say of them: float32 [M, N, K]."""
+    """Images, and what the members say of them: float32 [M, N, K].
+
+    It is not-a-number where a member was trained on an image.
+    """
 
     table: ImageTable
     members: np.ndarray
+
+    @property
+    def common(self) -> "_Predicted":
+        """The images that no member was trained on."""
+        rows = ~np.isnan(self.members).any(axis=(0, 2))
+        return _Predicted(self.table.rows(rows), self.members[:, rows])
+
+
+def _out_of_fold(held_out: _Predicted, averaging: Averaging) -> _Predicted | None:
+    """The ensemble's honest predictions, [1, N, K], where members validated on different images."""
+    if not np.isnan(held_out.members).any():
+        return None
+    rows, probabilities = average_available(held_out.members, averaging)
+    return _Predicted(held_out.table.rows(rows), probabilities[None])
 
 
 def _parts(
@@ -182,7 +208,10 @@ def _metrics(
 
 
 def _finish(
-    members: Sequence[Member], test: _Predicted, averaging: Averaging
+    members: Sequence[Member],
+    test: _Predicted,
+    averaging: Averaging,
+    out_of_fold: _Predicted | None,
 ) -> Callable[[dict[str, Any], Path], dict[str, Any]]:
     """What the exported model and its members cost, and a picture of how far it can be believed."""
 
@@ -192,6 +221,10 @@ def _finish(
             curves["before"] = reliability(labels, averaging.unscaled(test.members))
         curves["after" if curves else "together"] = reliability(labels, averaging(test.members))
         pictures.reliability(curves, saved_model / EXTRA / "reliability.png")
+        if out_of_fold:
+            table, [probabilities] = out_of_fold.table, out_of_fold.members
+            path = saved_model / EXTRA / "out_of_fold.csv"
+            write_predictions(table, table.classes, probabilities, path)
         return _with_costs(metrics, members, saved_model, read_image(test.table.file(0)))
 
     return finish

@@ -1,9 +1,9 @@
 """A search for the learning rate, without a training."""
 
-import inspect
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from toolkit.clock import Clock
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.evaluation.pictures import learning_rates
-from toolkit.job import finetune
+from toolkit.job import finetune_arguments
 from toolkit.option_checks import check_whole
 from toolkit.output_files import drawn_to, picture_path
-from toolkit.preparing import prepare
+from toolkit.preparing import prepare, read_images
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.rate_search import search_learning_rate
@@ -36,6 +36,9 @@ NOT_TAKEN = (
     "patience",
     "time_budget",
     "tensorboard",
+    "teacher",
+    "teacher_share",
+    "teacher_temperature",
     "callbacks",
     "resume",
 )
@@ -101,7 +104,8 @@ def find_lr(
     listing = list_source(source, reporter.progress)
     options_ = make_options(given, source, listing)
     mirror = given["weights_mirror"]
-    prepared = prepare(options_, listing, mirror, clock, reporter, fit_on_features)
+    read = partial(read_images, options_, listing, reporter)
+    prepared = prepare(options_, read, mirror, clock, reporter, fit_on_features)
     with tempfile.TemporaryDirectory() as folder:
         trainable = make_trainable(prepared, Path(folder))
     training = read_training_data(prepared, trainable, reporter)
@@ -110,14 +114,3 @@ def find_lr(
     with drawn_to(path) as temporary:
         learning_rates(test.learning_rates, test.smoothed, found.value, temporary)
     return LearningRateSearch(found.value, found.why, path, test)
-
-
-def finetune_arguments(data: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """All of `finetune`'s arguments, as given or by default.
-
-    Raises:
-        TypeError: An option is none of its.
-    """
-    bound = inspect.signature(finetune).bind(data, **options)
-    bound.apply_defaults()
-    return bound.arguments

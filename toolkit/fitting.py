@@ -63,8 +63,10 @@ def fit(
     run: UnfinishedRun,
     clock: Clock,
     reporter: Reporter,
+    teacher: np.ndarray | None = None,
     log: TensorBoardLog | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    snapshots: int = 0,
 ) -> Fitted:
     """Trains what is trainable, and leaves it with the best weights.
 
@@ -74,15 +76,18 @@ def fit(
         run: Where the state is kept; one that was begun goes on.
         clock: Tells how long the job has taken so far.
         reporter: Tells of it.
+        teacher: What a teacher says of the training images: float32 [N, K].
         log: Where figures are written as well.
         callbacks: The caller's own.
+        snapshots: How many there are to be kept, one after each so many epochs.
     """
     options, start = prepared.options, trainable.metrics[prepared.options.monitor]
     images = [len(prepared.table.split(name)) for name in (TRAIN, VALIDATION)]
     epochs, patience = options.epochs_for(images[0]), options.patience_for(images[0])
-    checkpoint = Checkpoint(run.folder, patience, start, options.monitor, options.min_delta)
+    every = epochs // snapshots if snapshots else 0
+    checkpoint = Checkpoint(run.folder, patience, start, options.monitor, options.min_delta, every)
     budget = _budget(prepared, trainable, clock)
-    data = _training_data(prepared, trainable, reporter, budget)
+    data = _training_data(prepared, trainable, reporter, budget, teacher)
     rate = _learning_rate(data, prepared, run, reporter)
     precision = _precision(data, options, run, reporter)
     steps = steps_per_epoch(images[0], options.batch_size)
@@ -150,15 +155,19 @@ def _seconds_of_a_prediction(model: keras.Model) -> float:
 
 
 def _training_data(
-    prepared: Tunable, trainable: Trainable, reporter: Reporter, budget: TimeBudget | None
+    prepared: Tunable,
+    trainable: Trainable,
+    reporter: Reporter,
+    budget: TimeBudget | None,
+    teacher: np.ndarray | None,
 ) -> TrainingData:
     """What training reads; where the time is up before it can be read, what it could read."""
     if budget is None:
-        return read_training_data(prepared, trainable, reporter)
+        return read_training_data(prepared, trainable, reporter, teacher)
     try:
-        return read_training_data(prepared, trainable, BudgetedReporter(reporter, budget))
+        return read_training_data(prepared, trainable, BudgetedReporter(reporter, budget), teacher)
     except OutOfTimeError:
-        return read_training_data(prepared, trainable, Reporter(quiet=True), views=0)
+        return read_training_data(prepared, trainable, Reporter(quiet=True), teacher, views=0)
 
 
 class BudgetedReporter(Reporter):

@@ -1,8 +1,9 @@
 """The main job: from a folder of photos to a classifier that can be served."""
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,35 +11,25 @@ from toolkit import backbones
 from toolkit.asking import make_options
 from toolkit.backbones.pooling import AVG
 from toolkit.backbones.standardize import BACKBONE
-from toolkit.cache import DEFAULT_SIZE, make_room
-from toolkit.choosing import Choice, choose, predict_split
+from toolkit.cache import DEFAULT_SIZE
 from toolkit.classifier.head import LINEAR
 from toolkit.clock import Clock
 from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import CENTER
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.table import TEST, TRAIN, VALIDATION
-from toolkit.evaluation.metrics import measure
-from toolkit.files import naming_full_disk
-from toolkit.fitting import Fitted, fit
+from toolkit.finetuning import Job, run_job
 from toolkit.option_checks import model_name
-from toolkit.preparing import Tunable, prepare
-from toolkit.probing import fit_on_features
+from toolkit.preparing import read_images
 from toolkit.progress import Reporter
-from toolkit.result import FinetuneResult, summary
-from toolkit.run_record import data_digest, run_record
-from toolkit.serving.save import Trained, save_bundle
-from toolkit.serving.tensorboard import TensorBoardLog
-from toolkit.serving.unfinished import UnfinishedRun
-from toolkit.training.imbalance import choose_imbalance
+from toolkit.result import FinetuneResult
+from toolkit.training.distillation import SHARE, TEMPERATURE
 from toolkit.training.losses import CROSS_ENTROPY
 from toolkit.training.monitor import LOSS
 from toolkit.training.optimization import CLIP_NORM, FLOAT32
 from toolkit.training.optimizer_entries import ADAMW
 from toolkit.training.schedules import COSINE
 from toolkit.training.users_callbacks import check_callbacks
-from toolkit.unfreezing import Trainable, make_trainable
 
 if TYPE_CHECKING:
     import albumentations
@@ -91,6 +82,9 @@ def finetune(
     mix: str = "none",
     imbalance: str = "none",
     views: int | None = None,
+    teacher: str | os.PathLike[str] | None = None,
+    teacher_share: float = SHARE,
+    teacher_temperature: float = TEMPERATURE,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
@@ -149,8 +143,9 @@ def finetune(
         optimizer: "adamw", "adam" (which is AdamW, as weight decay is decoupled), "nadam",
             "rmsprop", "lion", "lamb", "adafactor", or "sgd" with Nesterov momentum 0.9.
         schedule: How the learning rate goes after its warm-up: "constant", "step", "exponential",
-            "polynomial", "cosine", "cosine-restarts", "one-cycle", or "plateau": a fifth after
-            each two epochs without a gain in `monitor`. `toolkit schedule` draws them.
+            "polynomial", "cosine", "cosine-restarts", "cosine-cycles-N" (N of the same length),
+            "one-cycle", or "plateau": a fifth after each two epochs without a gain in `monitor`.
+            `toolkit schedule` draws them.
         warmup: Share of the run over which the learning rate rises; by default 0.1, for "one-cycle"
             0.45.
         clip_norm: A step's gradients, all together, are shortened to this norm; 0: never.
@@ -190,6 +185,12 @@ def finetune(
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
+        teacher: A saved classifier, such as an ensemble, whose probabilities for the training
+            images are learned besides their labels (Hinton et al. 2015, distillation). It must know
+            the same classes, and must not have seen the test images: make it with the same `data`,
+            `split` and `seed`.
+        teacher_share: Of what is minimized, the part that asks for the teacher's probabilities.
+        teacher_temperature: By which these, and the network's own, are softened first; 1: not.
         engine: What runs frozen networks: "keras", "openvino-float32", "openvino-mixed",
             "openvino-bfloat16", or "auto": the fastest on this machine that agrees with Keras.
         cache_size: The cache's limit, such as "20GB"; what was not used for longest goes first.
@@ -227,94 +228,18 @@ def finetune(
     with clock("images"):
         listing = list_source(source, reporter.progress)
     options = make_options(given, source, listing)
-    log = None if options.tensorboard is None else TensorBoardLog(options.tensorboard)
     folder = Path(models_dir).expanduser() / model_name(name, source.location)
-    with UnfinishedRun.start(folder, options.compared, resume) as run:
-        if resume and not run.resumed:
-            reporter.say(f"Nothing to resume in {folder}: starting anew.")
-        prepared = prepare(options, listing, weights_mirror, clock, reporter, fit_on_features)
-        table = prepared.table
-        with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
-            digest = data_digest(table)
-            run.keep_data(digest)
-            trainable = make_trainable(prepared, run.folder / "head")
-            if options.head != LINEAR:
-                tells = f"Head, {clock.total:.0f} s after the start"
-                reporter.say(f"{tells}: {summary(trainable.metrics)}")
-            fitted = fit(prepared, trainable, run, clock, reporter, log, callbacks)
-            choice = choose(prepared, trainable, fitted.checkpoint, reporter)
-            reporter.say(f"Kept: {choice.chosen}: {choice.why}")
-            if log:
-                _log_confusion(log, choice, prepared, reporter)
-        with clock("test"):
-            probabilities = predict_split(prepared, choice, TEST, reporter, "Testing")
-            test_metrics = measure(table.split(TEST).labels, probabilities, table.classes)
-        with clock("saving"), naming_full_disk("the bundle", folder):
-            trained = Trained(
-                model=choice.model,
-                table=table,
-                preparation=prepared.preparation,
-                metrics={
-                    "chosen": choice.chosen,
-                    "why": choice.why,
-                    "probe": prepared.probed.metrics,
-                    **({} if options.head == LINEAR else {"head": trainable.metrics}),
-                    "validation": choice.metrics,
-                    "test": test_metrics,
-                },
-                history=fitted.checkpoint.history,
-                test_probabilities=probabilities,
-                run={
-                    **_record(prepared, digest, trainable, fitted),
-                    "timings": clock.parts,
-                },
-            )
-            bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)
-        if fitted.error:  # Only now: it must not cost what was trained.
-            fitted.error.add_note(
-                f"What was best so far is saved: {bundle.path}. With resume=True, and the callback "
-                f"mended, training goes on after epoch {len(fitted.checkpoint.history)}."
-            )
-            raise fitted.error
-    if options.cache_size:
-        make_room(options.cache_size)
-    return FinetuneResult(bundle, clock.parts)
+    job = Job(options, folder, weights_mirror, callbacks, resume)
+    [result] = run_job(job, partial(read_images, options, listing, reporter), clock, reporter)
+    return result
 
 
-def _record(prepared: Tunable, digest: str, trainable: Trainable, fitted: Fitted) -> dict[str, Any]:
-    """What `run.json` tells, but for the time it took."""
-    probed, checkpoint, options = prepared.probed, fitted.checkpoint, prepared.options
-    labels, origin = prepared.table.split(TRAIN).labels, prepared.network.weights_origin
-    return {
-        **run_record(options, prepared.table, digest, prepared.preparation, origin),
-        "normalization": prepared.statistics and prepared.statistics.record(),
-        "trained_stages": trainable.stages,
-        "trained_from_epoch": {n: first + 1 for n, first in trainable.starts.items()},
-        "epochs": options.epochs_for(len(labels)),
-        "patience": options.patience_for(len(labels)),
-        "best_epoch": checkpoint.best_epoch,
-        "ended": checkpoint.ended and asdict(checkpoint.ended),
-        "learning_rate": fitted.learning_rate,
-        "precision": fitted.precision,
-        "probe_strength": probed.probe.strength,
-        "features_computed": probed.features.computed,
-        "engine": {
-            "features": probed.engine.name,
-            "difference": probed.engine.difference,
-            "views": fitted.data.engine,
-        },
-        "views": fitted.data.views,
-        "trained_on_images": fitted.data.why,
-        "imbalance": choose_imbalance(options.imbalance, labels).name,
-    }
+def finetune_arguments(data: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """All of `finetune`'s arguments, as given or by default.
 
-
-def _log_confusion(
-    log: TensorBoardLog, choice: Choice, prepared: Tunable, reporter: Reporter
-) -> None:
-    """Logs which classes of validation are taken for which by what is kept."""
-    predicted = choice.predicted
-    if predicted is None:
-        probabilities = predict_split(prepared, choice, VALIDATION, reporter, "Validating")
-        predicted = probabilities.argmax(axis=1)
-    log.confusion(prepared.table.split(VALIDATION).labels, predicted, prepared.table.classes)
+    Raises:
+        TypeError: An option is none of its.
+    """
+    bound = inspect.signature(finetune).bind(data, **options)
+    bound.apply_defaults()
+    return bound.arguments

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from toolkit.classifier.head import Head
-from toolkit.data.mix import check_mix
+from toolkit.data.mix import NONE, check_mix
 from toolkit.data.source import Source
 from toolkit.data.splits import check_fractions
 from toolkit.errors import OptionError
@@ -18,6 +18,7 @@ from toolkit.option_checks import (
     check_whole,
 )
 from toolkit.training import schedules
+from toolkit.training.distillation import check_distillation
 from toolkit.training.imbalance import check_imbalance
 from toolkit.training.length import default_epochs, default_patience
 from toolkit.training.losses import check_loss
@@ -101,6 +102,9 @@ class FinetuneOptions(FeatureOptions):
     mix: str
     imbalance: str
     views: int | None
+    teacher: str | None
+    teacher_share: float
+    teacher_temperature: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -112,6 +116,8 @@ class FinetuneOptions(FeatureOptions):
         if self.views is not None:
             check_whole("--views", self.views, 0)
         check_mix(self.mix, self.views)
+        mixed = self.mix != NONE
+        check_distillation(self.teacher, self.teacher_share, self.teacher_temperature, mixed)
         check_imbalance(self.imbalance)
         check_monitor(self.monitor)
         check_range("--min-delta", "from 0 to 1,000", self.min_delta, 0, 1000)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import keras
 
@@ -23,6 +23,7 @@ from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.probing import FrozenNetwork, P, Probed, compute_split_features
 from toolkit.progress import Reporter
 from toolkit.result import summary
+from toolkit.run_record import run_record
 from toolkit.training.probe import Probe
 
 Options = TypeVar("Options", bound=FeatureOptions)
@@ -59,6 +60,16 @@ class Prepared(Generic[Options, P]):
         """The readable images, with their splits."""
         return self.probed.features.table
 
+    def record(self, digest: str) -> dict[str, Any]:
+        """The part of `run.json` that all jobs have; `digest` is the data's."""
+        origin, engine = self.network.weights_origin, self.probed.engine
+        return {
+            **run_record(self.options, self.table, digest, self.preparation, origin),
+            "normalization": self.statistics and self.statistics.record(),
+            "features_computed": self.probed.features.computed,
+            "engine": {"features": engine.name, "difference": engine.difference},
+        }
+
 
 Tunable = Prepared[FinetuneOptions, Probe]
 """What fine-tuning starts from."""
@@ -66,7 +77,7 @@ Tunable = Prepared[FinetuneOptions, Probe]
 
 def prepare(
     options: Options,
-    listing: Listing,
+    read: Callable[[], ImageTable],
     mirror: str | None,
     clock: Clock,
     reporter: Reporter,
@@ -77,7 +88,7 @@ def prepare(
 
     Args:
         options: The job's.
-        listing: The data's files.
+        read: Reads the images.
         mirror: See `finetune`'s `weights_mirror`.
         clock: Measures each part.
         reporter: Tells of it.
@@ -99,7 +110,7 @@ def prepare(
         _, height, width, _ = network.model.input_shape
         preparation = Preparation(height, width, options.max_pixels, crop=options.crop)
     with clock("images"):
-        table = _read(options, listing, reporter)
+        table = read()
     statistics = None
     if options.normalize != BACKBONE:
         with clock("normalization"):
@@ -117,7 +128,8 @@ def prepare(
     return Prepared(network, statistics, frozen, probed)
 
 
-def _read(options: FeatureOptions, listing: Listing, reporter: Reporter) -> ImageTable:
+def read_images(options: FeatureOptions, listing: Listing, reporter: Reporter) -> ImageTable:
+    """Reads a listing's images, all that can be, and refuses classes too small to be split."""
     table = scan(listing, options.max_pixels, reporter.progress)
     if options.data.group_near_duplicates:
         table = group_near_duplicates(table, reporter.progress, options.max_pixels)

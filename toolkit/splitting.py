@@ -2,19 +2,20 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.data.decode import MAX_PIXELS
+from toolkit.data.folds import fold_splits
 from toolkit.data.groups import has_groups, units
 from toolkit.data.manifest import write_manifest
 from toolkit.data.scan import scan
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.splits import assign_splits, check_classes, check_fractions
-from toolkit.data.table import SPLITS, TEST, TRAIN, VALIDATION, ImageTable, Problem
+from toolkit.data.table import SPLITS, ImageTable, Problem
 from toolkit.errors import NotWritableError, OptionError
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import check_whole, model_name
@@ -95,7 +96,7 @@ def split(
     reporter.problems(table.problems, "the result's `problems`")
     check_classes(table)
     whole = assign_splits(table, split, seed)
-    tables = [whole] if folds is None else list(_folded(whole, folds, seed))
+    tables = [whole] if folds is None else list(fold_splits(whole, folds, seed))
     with naming_full_disk("the manifest", path):
         relative = [_write(each, to) for each, to in zip(tables, paths, strict=True)]
     return SplitResult(
@@ -111,31 +112,6 @@ def _check_new(paths: list[Path]) -> None:
     for path in paths:
         if path.suffix.lower() != ".csv" or path.exists():
             raise OptionError("--output", "a new file whose name ends in .csv", str(path))
-
-
-def _folded(table: ImageTable, folds: int, seed: int) -> Iterator[ImageTable]:
-    """The table once for each fold, which validates there; the test split stays what it is."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    rest = np.flatnonzero(table.splits != TEST)
-    together, labels = units(table)[rest], table.labels[rest]
-    _check_folds(table, together, labels, folds)
-    divide = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for _, validation in divide.split(rest, labels, together):
-        splits = table.splits.copy()
-        splits[rest] = TRAIN
-        splits[rest[validation]] = VALIDATION
-        yield dataclasses.replace(table, splits=splits)
-
-
-def _check_folds(table: ImageTable, together: np.ndarray, labels: np.ndarray, folds: int) -> None:
-    counts = [len(set(together[labels == label])) for label in range(len(table.classes))]
-    least = int(np.argmin(counts))
-    if counts[least] < folds:
-        what = "groups" if has_groups(table) else "different images"
-        rule = f"at most {counts[least]}: outside of the test split, the class "
-        rule += f"{table.classes[least]!r} has no more {what}"
-        raise OptionError("--folds", rule, folds)
 
 
 def _write(table: ImageTable, path: Path) -> bool:

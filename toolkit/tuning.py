@@ -59,6 +59,7 @@ def make_training_data(
     table: ImageTable,
     network: FrozenNetwork,
     engine: Engine,
+    teacher: np.ndarray | None = None,
 ) -> TrainingData:
     """Takes the activations below the trained stages out of the cache, computed there once.
 
@@ -70,17 +71,18 @@ def make_training_data(
         table: All images with their splits.
         network: How images are prepared, and the job's options.
         engine: What has computed the features; it computes the views, too.
+        teacher: What a teacher says of the training images, float32 [N, K]; None: there is none.
     """
     cut = cut_below(model, frozen_layers, network.model.name)
     views, why = _plan(cut, table, network)
     if cut is not None and views.count:
         try:
-            return _from_cache(cut, views, table, network, engine)
+            return _from_cache(cut, views, table, network, engine, teacher)
         except NoRoomError as error:
             why = str(error)
     if network.options.epochs != 0 and network.options.views != 0:
         network.reporter.say(f"Training reads the images: {why}.")
-    return _from_images(model, views, table, network, why)
+    return _from_images(model, views, table, network, why, teacher)
 
 
 def _plan(cut: Cut | None, table: ImageTable, network: FrozenNetwork) -> tuple[Views, str]:
@@ -111,7 +113,12 @@ def _wanted(options: FinetuneOptions, images: int) -> int:
 
 
 def _from_cache(
-    cut: Cut, views: Views, table: ImageTable, network: FrozenNetwork, engine: Engine
+    cut: Cut,
+    views: Views,
+    table: ImageTable,
+    network: FrozenNetwork,
+    engine: Engine,
+    teacher: np.ndarray | None,
 ) -> TrainingData:
     options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
     lower = replace(network, model=cut.lower)
@@ -129,6 +136,10 @@ def _from_cache(
     measured = lower.features(
         validation, engine, dtype="float16", description="Computing validation"
     )
+    validated = labelled_rows(
+        measured.store.rows(list(validation.digests)), validation.labels, VALIDATION_BATCH
+    )
+    one_hot = teacher is not None
     return TrainingData(
         model=cut.upper,
         training=lambda epochs: weighted_batches(
@@ -139,13 +150,12 @@ def _from_cache(
                 seed=options.seed,
                 epochs=epochs,
                 resample=_resampled(train, options),
+                teacher=teacher,
             ),
             weights,
         ),
-        validation=labelled_rows(
-            measured.store.rows(list(validation.digests)), validation.labels, VALIDATION_BATCH
-        ),
-        one_hot=False,
+        validation=one_hot_batches(validated, len(table.classes)) if one_hot else validated,
+        one_hot=one_hot,
         log_priors=log_priors(options.imbalance, train.labels, len(train.classes)),
         views=views.count,
         why="",
@@ -154,12 +164,17 @@ def _from_cache(
 
 
 def _from_images(
-    model: keras.Model, views: Views, table: ImageTable, network: FrozenNetwork, why: str
+    model: keras.Model,
+    views: Views,
+    table: ImageTable,
+    network: FrozenNetwork,
+    why: str,
+    teacher: np.ndarray | None,
 ) -> TrainingData:
     options, train, validation = network.options, table.split(TRAIN), table.split(VALIDATION)
     preparation, weights = network.preparation, _weights(train, options)
     measured = labelled_batches(validation, preparation, VALIDATION_BATCH)
-    one_hot = options.mix != NONE
+    one_hot = options.mix != NONE or teacher is not None
     return TrainingData(
         model=logits_model(model),
         training=lambda epochs: weighted_batches(
@@ -171,6 +186,7 @@ def _from_images(
                 epochs=epochs,
                 mix=options.mix,
                 resample=_resampled(train, options),
+                teacher=teacher,
             ),
             weights,
         ),

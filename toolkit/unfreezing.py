@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from toolkit import backbones
 from toolkit.classifier.model import freeze_below, frozen_layers
@@ -61,7 +62,11 @@ def make_trainable(prepared: Tunable, folder: Path) -> Trainable:
 
 
 def read_training_data(
-    prepared: Tunable, trainable: Trainable, reporter: Reporter, **changes: Any
+    prepared: Tunable,
+    trainable: Trainable,
+    reporter: Reporter,
+    teacher: np.ndarray | None = None,
+    **changes: Any,
 ) -> TrainingData:
     """What the fit loop reads, cached views computed where it takes them.
 
@@ -69,6 +74,7 @@ def read_training_data(
         prepared: What training starts from.
         trainable: The classifier.
         reporter: Tells of it.
+        teacher: See `make_training_data`.
         changes: Options that are other than the job's.
     """
     options = replace(prepared.options, **changes)
@@ -78,4 +84,5 @@ def read_training_data(
         prepared.table,
         replace(prepared.frozen, options=options, reporter=reporter),
         prepared.probed.engine,
+        teacher,
     )

@@ -25,10 +25,13 @@ def digests(bundle, split):
     return {row["digest"] for row in rows_of(bundle, split)}
 
 
-def test_an_image_is_validation_or_test_only_where_it_is_for_all(pair):
+def test_an_image_is_test_only_where_it_is_for_all_and_validation_where_for_some(pair):
     a, b = pair
     found = common_images(load_members(pair), None, quietly)
-    assert {*found.validation.digests} == digests(a, "validation") & digests(b, "validation")
+    validation = {*found.validation.digests}
+    assert validation == digests(a, "validation") | digests(b, "validation")
+    for bundle, own in zip(pair, found.validated, strict=True):
+        assert {*found.validation.digests[own]} == digests(bundle, "validation")
     assert {*found.test.digests} == digests(a, "test") & digests(b, "test")
     assert 0 < len(found.test) < len(digests(a, "test"))
     record = found.record(found.test)

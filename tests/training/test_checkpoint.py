@@ -62,10 +62,11 @@ def run(
     start=100.0,
     learning_rate=0.05,
     epochs=EPOCHS,
+    keep_every=0,
     **options,
 ):
     """A run on a fresh model; gives model and checkpoint."""
-    checkpoint, model = Checkpoint(folder, patience, start), make_model()
+    checkpoint, model = Checkpoint(folder, patience, start, keep_every=keep_every), make_model()
     fine_tune(
         model,
         training,
@@ -77,6 +78,25 @@ def run(
         callbacks=list(callbacks),
     )
     return model, checkpoint
+
+
+def test_snapshots_are_the_weights_after_each_so_many_epochs(whole, tmp_path):
+    weights = []
+    seen = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(seen.model.get_weights())
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Interrupt(3), keep_every=2)
+    model, checkpoint = run(tmp_path, seen, keep_every=2)
+    assert checkpoint.snapshots == 3
+    # The first was kept before the run was interrupted; the others end epochs 4 and 6.
+    for number, expected in ((2, weights[0]), (3, weights[2])):
+        checkpoint.restore_snapshot(model, number)
+        for one, two in zip(model.get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(one, two)
+    checkpoint.restore_snapshot(model, 1)
+    assert any((a != b).any() for a, b in zip(model.get_weights(), expected, strict=True))
+    assert checkpoint.history == whole[2].history, "nothing else is changed by them"
 
 
 def state(folder) -> dict[str, np.ndarray]:

@@ -75,6 +75,22 @@ def test_after_the_run_the_rate_stays(name):
     assert rate(np.float64(50)) == rate(np.float64(99))
 
 
+@pytest.mark.parametrize("cycles", [1, 3, 5])
+def test_cycles_are_cosines_of_the_same_length(cycles):
+    steps = 60 * cycles
+    rate = make_schedule(f"cosine-cycles-{cycles}", HIGHEST, steps + 1, warmup=0.0)
+    within = np.linspace(0, 1, 60, endpoint=False)
+    one = HIGHEST * (1 + np.cos(np.pi * within)) / 2
+    np.testing.assert_allclose(rate(np.arange(1.0, steps + 1)), np.tile(one, cycles), atol=1e-7)
+    assert rate(np.float64(steps + 1)) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cosine-cycles-0", "cosine-cycles-", "cosine-cycles-N"])
+def test_cycles_have_a_number(name):
+    with pytest.raises(UnknownNameError):
+        get(name)
+
+
 def test_the_warm_up_is_a_share_of_the_run():
     assert [warm_up_steps("cosine", 200, share) for share in (None, 0, 0.5)] == [20, 1, 100]
     assert warm_up_steps("one-cycle", 200) == 90
@@ -105,7 +121,7 @@ def test_an_unknown_name_is_told_with_the_nearest():
     assert str(error.value) == (
         "There is no schedule 'cosin-restart'. Did you mean: cosine-restarts, constant, cosine? "
         "There are: constant, step, exponential, polynomial, cosine, cosine-restarts, one-cycle, "
-        "plateau."
+        "plateau, cosine-cycles-N."
     )
 
 

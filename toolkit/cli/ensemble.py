@@ -73,10 +73,11 @@ def ensemble(models: tuple[str, ...], data: "Source | None", as_json: bool, **op
     if as_json:
         print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
     else:
-        _print(result)
+        print_ensemble(result)
 
 
-def _print(result: "EnsembleResult") -> None:
+def print_ensemble(result: "EnsembleResult") -> None:
+    """Shows what was measured, and where it was saved."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -86,6 +87,7 @@ def _print(result: "EnsembleResult") -> None:
     lines = [
         f"{why[0].upper()}{why[1:]}.",
         _calibration(metrics["calibration"]),
+        *([_out_of_fold(metrics["out_of_fold"])] if "out_of_fold" in metrics else []),
         *saved_lines(result.path),
     ]
     console.print("\n".join(lines), soft_wrap=True, markup=False)
@@ -100,6 +102,13 @@ def _calibration(calibration: dict[str, Any]) -> str:
         f"Temperature {calibration['temperature']:.3f}, found on validation: calibration error "
         f"{before['expected_calibration_error']:.2%} before, {error} after; log-loss "
         f"{before['loss']:.4f} before, {after['loss']:.4f} after."
+    )
+
+
+def _out_of_fold(figures: dict[str, Any]) -> str:
+    return (
+        f"Out of fold: {figures['accuracy']:.2%} accuracy and log-loss {figures['loss']:.4f} on "
+        f"{figures['n']:,} images, each judged by members that were not trained on it."
     )
 
 

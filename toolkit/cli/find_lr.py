@@ -22,6 +22,12 @@ NOT_TAKEN = {
     "patience",
     "time_budget",
     "tensorboard",
+    "folds",
+    "seeds",
+    "snapshots",
+    "teacher",
+    "teacher_share",
+    "teacher_temperature",
     "resume",
 }
 """Options of finetune that do not matter here."""

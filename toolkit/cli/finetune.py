@@ -1,11 +1,14 @@
 """`toolkit finetune`."""
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.cli.ensemble import print_ensemble
 from toolkit.cli.head_options import head_options
+from toolkit.cli.member_options import member_options, take_members
 from toolkit.cli.network_options import features_engine_option, network_options
 from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import (
@@ -142,8 +145,8 @@ class Rate(click.ParamType):
     show_default=True,
     metavar="NAME",
     help="How the learning rate goes: constant, step, exponential, polynomial, cosine, "
-    "cosine-restarts, one-cycle, or plateau: lowered where validation stands still. `toolkit "
-    "schedule` draws them.",
+    "cosine-restarts, cosine-cycles-N, one-cycle, or plateau: lowered where validation stands "
+    "still. `toolkit schedule` draws them.",
 )
 @click.option(
     "--warmup",
@@ -222,6 +225,25 @@ class Rate(click.ParamType):
     "cached; 0: training reads the images.  [default: one for each epoch, at most 8, as far as "
     "--cache-size allows]",
 )
+@click.option(
+    "--teacher",
+    metavar="MODEL",
+    help="A saved classifier, such as an ensemble: its probabilities for the training images are "
+    "learned besides their labels.",
+)
+@click.option(
+    "--teacher-share",
+    default=0.5,
+    show_default=True,
+    help="Of what is minimized, the part that asks for the teacher's probabilities.",
+)
+@click.option(
+    "--teacher-temperature",
+    default=2.0,
+    show_default=True,
+    help="By which these, and the network's own, are softened first; 1: not.",
+)
+@member_options
 @features_engine_option
 @cache_size_option
 @max_pixels_option
@@ -247,25 +269,35 @@ def finetune(as_json: bool, **options: Any) -> None:
 
     Reads and checks the images, splits them, computes the backbone's features once, fits a linear
     probe on them, fine-tunes the upper stages, keeps what is better on the validation images,
-    measures it once on the test images, and saves it ready to be served.
+    measures it once on the test images, and saves it ready to be served. With several of
+    --backbone, --folds, --seeds or --snapshots, it saves each classifier and their ensemble.
 
     \b
     Examples:
       toolkit finetune --data ./images
       toolkit finetune --data ./images --backbone resnet50 --unfreeze conv4
       toolkit finetune --data photos.csv --group-by patient
+      toolkit finetune --data ./images --backbone resnet50,efficientnet-lite0
+      toolkit finetune --data ./images --folds 5
       toolkit finetune --data sample:digits --epochs 3 --json
     """
     from toolkit.cli.libraries import quiet_import
 
+    members = take_members(options)
     with quiet_import():
         from toolkit.job import finetune as run
+        from toolkit.making_members import finetune_members
 
-    result = run(**options)
+    if members is None:
+        result = run(**options)
+        show = partial(_print, result)
+    else:
+        result = together = finetune_members(**members, **options)
+        show = partial(print_ensemble, together)
     if as_json:
         print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
     else:
-        _print(result)
+        show()
 
 
 def _print(result: "FinetuneResult") -> None:

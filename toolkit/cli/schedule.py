@@ -29,7 +29,8 @@ import click
 def schedule(**options: Any) -> None:
     """Draw how the learning rate goes over a run.
 
-    NAME is constant, step, exponential, polynomial, cosine, cosine-restarts, one-cycle or plateau;
+    NAME is constant, step, exponential, polynomial, cosine, cosine-restarts, cosine-cycles-5 (or
+    another number), one-cycle or plateau;
     without it all of them are drawn, side by side.
 
     Of plateau it draws the run in which validation never gets better than after its first epoch.

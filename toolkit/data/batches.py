@@ -15,7 +15,7 @@ from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
 from toolkit.data.table import ImageTable, Problem
-from toolkit.data.targets import make_labeller
+from toolkit.data.targets import make_labeller, make_row_labeller
 from toolkit.data.views import Views, content_numbers
 
 
@@ -128,6 +128,7 @@ def training_batches(
     epochs: range,
     mix: str = NONE,
     resample: bool = False,
+    teacher: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented and perhaps mixed batches of all the epochs, one after another.
 
@@ -144,13 +145,16 @@ def training_batches(
         epochs: The epochs to give, counted from 0.
         mix: How a batch's images are mixed after that: one of `toolkit.data.mix.MIXES`.
         resample: Whether each class comes equally often, instead of each image once.
+        teacher: What a teacher says of the images: float32 [N, classes]. Nothing is mixed then.
 
     Returns:
-        A data set of (float32 [B, height, width, 3], int32 [B]), or with mixed labels float32
-        [B, classes]; `len(epochs)` times `steps_per_epoch(len(table), batch_size)` batches long.
+        A data set of (float32 [B, height, width, 3], int32 [B]), with mixed labels float32
+        [B, classes], with a teacher [B, 2 classes]; `len(epochs)` times
+        `steps_per_epoch(len(table), batch_size)` batches long.
     """
     files, read = _files(table), _make_file_reader(table, preparation)
-    draw, label = _make_drawer(table, preparation, views), make_labeller(table, mix, views.seed)
+    draw = _make_drawer(table, preparation, views)
+    label = make_labeller(table, mix, views.seed, teacher)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = _epoch_rows(table.labels, views.seed, epoch, resample)
@@ -171,6 +175,7 @@ def stored_batches(
     seed: int,
     epochs: range,
     resample: bool = False,
+    teacher: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """As `training_batches`, of what was computed before for views of the images.
 
@@ -182,10 +187,12 @@ def stored_batches(
         seed: Of the order, which is that of `training_batches`.
         epochs: The epochs to give, counted from 0.
         resample: Whether each class comes equally often, instead of each row once.
+        teacher: What a teacher says of the images: float32 [N, classes].
 
     Returns:
-        A data set of (float32 [B, ...], int32 [B]).
+        A data set of (float32 [B, ...], int32 [B]), with a teacher float32 [B, 2 classes].
     """
+    label_rows = make_row_labeller(labels, teacher)
     shape = [None, *views[0].shape]
 
     def take(epoch: np.int64, rows: np.ndarray) -> np.ndarray:
@@ -196,7 +203,7 @@ def stored_batches(
         return batches.map(
             lambda rows: (
                 tf.ensure_shape(tf.numpy_function(take, [epoch, rows], tf.float32), shape),
-                tf.gather(labels, rows),
+                label_rows(rows),
             ),
         )
 

@@ -23,12 +23,14 @@ class CommonImages:
 
     Attributes:
         seen: All that a member was trained on (train) or chosen by (validation).
-        validation: Those that all members have for validation: none was trained on them.
+        validation: Those that some member has for validation: it was not trained on them.
+        validated: Which members have each of these for validation: bool [M, N].
         test: Those that no member has seen.
     """
 
     seen: ImageTable
     validation: ImageTable
+    validated: np.ndarray
     test: ImageTable
 
     def record(self, test: ImageTable) -> ImageTable:
@@ -61,11 +63,11 @@ def common_images(
     classes = members[0].classifier.classes
     limit = min(member.classifier.max_pixels for member in members)
     recorded = _recorded(members)
-    validation = _readable(recorded.split(VALIDATION), limit, progress)
-    validation = validation.rows(_in_all(members, validation, VALIDATION))
+    some = np.any(_in_split(members, recorded, VALIDATION), axis=0)
+    validation = _readable(recorded.rows(some), limit, progress)
     if data is None:
         test = recorded.split(TEST)
-        test = _readable(test.rows(_in_all(members, test, TEST)), limit, progress)
+        test = _readable(test.rows(np.all(_in_split(members, test, TEST), axis=0)), limit, progress)
         root = recorded.root
     else:
         listing = list_source(data, progress)
@@ -77,7 +79,7 @@ def common_images(
     if not len(test):
         raise NoTestImagesError(data, root)
     seen = recorded.rows(recorded.splits != TEST)
-    return CommonImages(seen, validation, test)
+    return CommonImages(seen, validation, _in_split(members, validation, VALIDATION), test)
 
 
 def _recorded(members: Sequence[Member]) -> ImageTable:
@@ -109,11 +111,11 @@ def _below(root: str, path: str) -> str:
     return os.path.relpath(path, root).replace(os.sep, "/")
 
 
-def _in_all(members: Sequence[Member], table: ImageTable, split: str) -> np.ndarray:
-    """Whether each image is in a split of all members: bool [N]."""
+def _in_split(members: Sequence[Member], table: ImageTable, split: str) -> np.ndarray:
+    """Whether each of M members has each of N images in a split of that name: bool [M, N]."""
     digests = [{row.digest for row in member.splits if row.split == split} for member in members]
-    common = set.intersection(*digests)
-    return np.array([digest in common for digest in table.digests], bool)
+    found = [[digest in own for digest in table.digests] for own in digests]
+    return np.array(found, bool).reshape(len(members), len(table))
 
 
 def _readable(table: ImageTable, max_pixels: int, progress: Progress) -> ImageTable:

@@ -14,7 +14,7 @@ from toolkit.errors import BundleError, MemberError
 from toolkit.progress import Reporter
 from toolkit.serving.bundle import MEND
 from toolkit.serving.engines import TENSORFLOW
-from toolkit.serving.loaded import Classifier, Prediction
+from toolkit.serving.loaded import Classifier
 from toolkit.serving.splits import SplitRow, read_splits
 
 
@@ -127,7 +127,10 @@ def shared_preparations(members: Sequence[Member]) -> list[tuple[Preparation, ..
 
 
 def predict_members(
-    members: Sequence[Member], table: ImageTable, reporter: Reporter
+    members: Sequence[Member],
+    table: ImageTable,
+    reporter: Reporter,
+    asked: np.ndarray | None = None,
 ) -> tuple[ImageTable, np.ndarray]:
     """The members' own exported predictions.
 
@@ -135,28 +138,26 @@ def predict_members(
         members: M of them.
         table: The images.
         reporter: Shows how far it is.
+        asked: Which members predict which of the table's images: bool [M, rows]; by default all.
 
     Returns:
         The table without the images that cannot be decoded, N rows, and probabilities [M, N, K]
-        in the order of the first member's classes.
+        in the order of the first member's classes; not-a-number where a member was not asked.
     """
-    files = [table.file(row) for row in range(len(table))]
-    rows: list[list[Prediction | Problem]] = []
+    if asked is None:
+        asked = np.ones([len(members), len(table)], bool)
+    shape = (len(members), len(table), len(members[0].order))
+    probabilities = np.full(shape, np.nan, np.float32)
     problems: dict[str, str] = {}
-    for member in members:
-        predictions = member.classifier.predict_each(files)
-        rows.append(list(reporter.progress(predictions, len(files), member.name)))
-        found = zip(table.paths, rows[-1], strict=True)
-        problems |= {path: each.reason for path, each in found if isinstance(each, Problem)}
-    kept = [row for row, path in enumerate(table.paths) if path not in problems]
-    probabilities = [
-        [
-            each.probabilities[member.order]
-            for row in kept
-            if isinstance(each := results[row], Prediction)
-        ]
-        for member, results in zip(members, rows, strict=True)
-    ]
-    shape = (len(members), len(kept), len(members[0].order))
+    for number, (member, wanted) in enumerate(zip(members, asked, strict=True)):
+        rows = np.flatnonzero(wanted)
+        predictions = member.classifier.predict_each([table.file(int(row)) for row in rows])
+        shown = reporter.progress(predictions, len(rows), member.name)
+        for row, found in zip(rows, shown, strict=True):
+            if isinstance(found, Problem):
+                problems[table.paths[row]] = found.reason
+            else:
+                probabilities[number, row] = found.probabilities[member.order]
+    kept = ~np.isin(table.paths, list(problems))
     table = table.without([Problem(*item) for item in problems.items()])
-    return table, np.array(probabilities, np.float32).reshape(shape)
+    return table, probabilities[:, kept]

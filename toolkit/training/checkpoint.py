@@ -20,6 +20,7 @@ log = logging.getLogger("toolkit")
 
 STATE = "state.npz"
 BEST = "best-{}.npz"
+SNAPSHOT = "snapshot-{}.npz"
 ENDED = "ended.json"
 
 
@@ -38,6 +39,8 @@ class Checkpoint(keras.callbacks.Callback):
         start: The watched figure of the weights that training starts from, the first to be beaten.
         monitor: Which is watched: "loss" or "accuracy", validation's.
         min_delta: A smaller gain does not count for the patience.
+        keep_every: After each so many epochs the weights are kept for good, whatever they are
+            worth: snapshots. 0: never.
 
     Attributes:
         history: A row for each finished epoch: epoch (from 1), loss, accuracy, val_loss,
@@ -54,10 +57,12 @@ class Checkpoint(keras.callbacks.Callback):
         start: float,
         monitor: str = LOSS,
         min_delta: float = 0.0,
+        keep_every: int = 0,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._patience = patience
+        self._keep_every = keep_every
         self.monitor = Monitor(monitor, start, min_delta)
         self.best_epoch = 0
         self.ended: Ending | None = None
@@ -114,6 +119,16 @@ class Checkpoint(keras.callbacks.Callback):
             values, _ = _load(self._best_file(), _weights(model))
         assign(_weights(model), values)
 
+    @property
+    def snapshots(self) -> int:
+        """How many times the weights were kept for good so far."""
+        return len(self.history) // self._keep_every if self._keep_every else 0
+
+    def restore_snapshot(self, model: keras.Model, number: int) -> None:
+        """Gives the model the weights of a snapshot, counted from 1."""
+        values, _ = _load(self._folder / SNAPSHOT.format(number), _weights(model))
+        assign(_weights(model), values)
+
     def go_on(self) -> None:
         """Forgets what ended the run."""
         self.ended = None
@@ -129,6 +144,8 @@ class Checkpoint(keras.callbacks.Callback):
         if self.monitor.best_epoch(self.history) == epoch + 1:
             self.best_epoch = epoch + 1
             _save(self._best_file(), copy(_kept(self.model)), {})
+        if self._keep_every and (epoch + 1) % self._keep_every == 0:
+            _save(self._folder / SNAPSHOT.format(self.snapshots), copy(_kept(self.model)), {})
         record = {"history": self.history, "best_epoch": self.best_epoch}
         _save(self._folder / STATE, copy(_state_variables(self.model)), record)
         self._delete_surpassed()

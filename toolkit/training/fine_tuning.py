@@ -9,6 +9,7 @@ import numpy as np
 from toolkit.training.averaging import ValidateAverage
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.discriminative import Rate
+from toolkit.training.distillation import distilled
 from toolkit.training.ending import BUDGET
 from toolkit.training.loss_guard import LossGuard
 from toolkit.training.losses import CROSS_ENTROPY, make_loss
@@ -145,10 +146,14 @@ def _model_to_train(
     are compared with the probe's, whose loss has no penalty.
     """
     loss, smoothing = optimization.loss, optimization.label_smoothing
-    if loss == CROSS_ENTROPY and not smoothing and not model.losses and log_priors is None:
+    plain = loss == CROSS_ENTROPY and not smoothing and optimization.teacher is None
+    if plain and not model.losses and log_priors is None:
         return model
     trained = _Trained(model.input, model.output, name=model.name)
     trained.minimized = make_loss(loss, smoothing, log_priors)
+    if optimization.teacher is not None:
+        share, temperature = optimization.teacher_share, optimization.teacher_temperature
+        trained.minimized = distilled(trained.minimized, share, temperature)
     trained.validated = make_loss(CROSS_ENTROPY, 0.0)
     trained.validates_alike = validate_alike
     return trained
@@ -171,6 +176,10 @@ class _Trained(keras.Model):
         losses = (self.minimized if whole else self.validated)(y, y_pred)
         weighted = losses if sample_weight is None else losses * sample_weight
         return keras.ops.mean(weighted) + (sum(self.losses) if whole else 0.0)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        labels = y[:, : y_pred.shape[-1]] if len(y.shape) > 1 else y  # No teacher is a label.
+        return super().compute_metrics(x, labels, y_pred, sample_weight)
 
 
 def _compiles_well() -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from toolkit.choices import check_choice
+from toolkit.training.distillation import SHARE, TEMPERATURE
 from toolkit.training.losses import CROSS_ENTROPY
 from toolkit.training.optimizer_entries import ADAMW
 from toolkit.training.schedules import COSINE
@@ -44,6 +45,9 @@ class Optimization:
         loss: What is minimized, one of `toolkit.training.losses.LOSSES`. Validation always measures
             plain cross-entropy.
         label_smoothing: Share of each label that is spread evenly over all classes, 0 to 1.
+        teacher: Whose probabilities are beside the labels, where there is a teacher.
+        teacher_share: Of what is minimized, 0 to 1, the part that asks for its probabilities.
+        teacher_temperature: By which these are softened.
         precision: In which a step computes: a dtype policy of Keras'.
     """
 
@@ -56,4 +60,7 @@ class Optimization:
     ema: float = 0.0
     loss: str = CROSS_ENTROPY
     label_smoothing: float = 0.0
+    teacher: str | None = None
+    teacher_share: float = SHARE
+    teacher_temperature: float = TEMPERATURE
     precision: str = FLOAT32

@@ -5,6 +5,7 @@ NumPy and run inside the training step on any Keras backend: `ops` is `numpy` or
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 
 from toolkit.errors import UnknownNameError
 
+CYCLES = "cosine-cycles-{}"
+_CYCLES = re.compile(r"cosine-cycles-([1-9]\d{0,3})")
 COSINE, ONE_CYCLE, PLATEAU = "cosine", "one-cycle", "plateau"
 
 WARM_UP = 0.1
@@ -73,6 +76,16 @@ def one_cycle(done: Any, ops: Any) -> Any:
     return ops.where(done < cycle, falling, ending)
 
 
+def cosine_cycles(count: int) -> Fall:
+    """So many cosines of the same length. See Huang et al. 2017, "Snapshot Ensembles"."""
+
+    def fall(done: Any, ops: Any) -> Any:
+        place = done * count
+        return cosine(place - ops.minimum(ops.floor(place), count - 1), ops)
+
+    return fall
+
+
 FALLS: MappingProxyType[str, Fall] = MappingProxyType(
     {
         "constant": constant,
@@ -85,7 +98,10 @@ FALLS: MappingProxyType[str, Fall] = MappingProxyType(
         PLATEAU: constant,  # Times what `plateau_factor` says.
     }
 )
-"""Each gives the share of the highest rate, of the share of the run after the warm-up: 0 to 1."""
+"""Each gives the share of the highest rate, of the share of the run after the warm-up: 0 to 1.
+
+"cosine-cycles-N" is one, too, for each number N.
+"""
 
 
 def get(name: str) -> Fall:
@@ -94,8 +110,12 @@ def get(name: str) -> Fall:
     Raises:
         UnknownNameError: There is none.
     """
+    cycles = _CYCLES.fullmatch(name)
+    if cycles:
+        return cosine_cycles(int(cycles[1]))
     if name not in FALLS:
-        raise UnknownNameError("schedule", name, FALLS, f"There are: {', '.join(FALLS)}.")
+        known = [*FALLS, "cosine-cycles-N"]
+        raise UnknownNameError("schedule", name, known, f"There are: {', '.join(known)}.")
     return FALLS[name]
 
 

@@ -1,0 +1,222 @@
+"""Several trainings on one data set, and the ensemble of what they give: `finetune --folds 5`."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from toolkit import backbones as networks
+from toolkit.asking import make_options
+from toolkit.clock import Clock
+from toolkit.data.folds import fold_splits
+from toolkit.data.source import Source, as_source
+from toolkit.data.sources import list_source
+from toolkit.data.splits import fix_splits
+from toolkit.data.table import TRAIN, ImageTable
+from toolkit.ensembling import ensemble
+from toolkit.errors import MemberError, OptionError
+from toolkit.finetuning import Job, run_job
+from toolkit.job import finetune_arguments
+from toolkit.option_checks import check_whole, model_name
+from toolkit.options import FinetuneOptions
+from toolkit.preparing import read_images
+from toolkit.progress import Reporter
+from toolkit.result import EnsembleResult
+from toolkit.run_record import data_digest
+from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.training.schedules import COSINE, CYCLES
+from toolkit.training.users_callbacks import check_callbacks
+
+MOST = 100
+"""Members that one command makes."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """Which trainings there are: each network with each fold and each seed.
+
+    Attributes:
+        backbones: The networks.
+        folds: How many, or None.
+        seeds: How many.
+        snapshots: How many each training gives; 1: the best of it.
+    """
+
+    backbones: tuple[str, ...]
+    folds: int | None = None
+    seeds: int = 1
+    snapshots: int = 1
+
+    def check(self, schedule: str, epochs: int | None) -> None:
+        """Refuses what makes no ensemble; the two are options of each training.
+
+        Raises:
+            OptionError: See above.
+        """
+        if self.folds is not None:
+            check_whole("--folds", self.folds, 2)
+        check_whole("--seeds", self.seeds, 1)
+        check_whole("--snapshots", self.snapshots, 1)
+        if len(set(self.backbones)) < len(self.backbones):
+            raise OptionError("--backbone", "different networks", ",".join(self.backbones))
+        count = len(self.backbones) * (self.folds or 1) * self.seeds * self.snapshots
+        if not 2 <= count <= MOST:
+            rule = f"2 to {MOST} members, by several of --backbone, --folds, --seeds, --snapshots"
+            raise MemberError(rule, f"{count}", "Give other numbers, or use `toolkit ensemble`")
+        if self.snapshots > 1 and schedule != COSINE:
+            rule = f"left out, or {COSINE}, with --snapshots, each of which ends a cosine"
+            raise OptionError("--schedule", rule, schedule)
+        if self.snapshots > 1 and epochs is not None and (epochs == 0 or epochs % self.snapshots):
+            rule = f"a multiple of --snapshots {self.snapshots}, as each ends an epoch"
+            raise OptionError("--epochs", rule, epochs)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One of the trainings.
+
+    Attributes:
+        name: What it is called beside the others: "resnet50-fold-1"; "" where there are none.
+        options: Its own.
+        table: All images, with its splits.
+    """
+
+    name: str
+    options: FinetuneOptions
+    table: ImageTable
+
+
+def finetune_members(
+    data: str | os.PathLike[str] | Source | Mapping[str, Any],
+    name: str | None = None,
+    *,
+    backbones: Sequence[str] = ("efficientnet-lite0",),
+    folds: int | None = None,
+    seeds: int = 1,
+    snapshots: int = 1,
+    models_dir: str | os.PathLike[str] = "models",
+    seed: int = 0,
+    resume: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> EnsembleResult:
+    """Trains several classifiers on one data set, and saves their average as one classifier.
+
+    There is a training for each backbone, with each fold and each seed. All have the same test
+    images, which none has seen. Each is saved as `models_dir/NAME-...`, e.g. `signs-resnet50` or
+    `signs-fold-1`, and the ensemble, with equal weights, as `models_dir/NAME`: `toolkit.ensemble`
+    makes others of the same members. What they have in common is computed once: the images are read
+    once, and members with the same backbone share its features in the cache.
+
+    Args:
+        data: As `finetune` takes it.
+        name: To save under; by default the data folder's name.
+        backbones: The pretrained networks.
+        folds: Shares out training and validation images into so many folds, stratified, and no
+            group on two sides; each member validates on another. Together they give honest
+            predictions for all of these images: `metrics["out_of_fold"]` and `out_of_fold.csv`.
+        seeds: So many trainings from `seed` on: other order, dropout, augmentation and random
+            weights; the splits are those of the first.
+        snapshots: So many members out of each training: the learning rate falls along a cosine and
+            is raised again so many times, and the weights at the end of each are kept (Huang et al.
+            2017, "Snapshot Ensembles"). Nothing is compared with the probe, nothing ends early.
+        models_dir: The model repository.
+        seed: Of splits and folds, and of the first training.
+        resume: Go on with the unfinished run that had the same options: finished members stay.
+        quiet: Show no progress.
+        options: Further ones of `finetune`, for each training; `time_budget` is shared out among
+            them.
+
+    Raises:
+        ToolkitError: Something that the caller can mend, said in its message.
+
+    Example:
+        >>> result = toolkit.finetune_members("./images", "signs", folds=5)
+        >>> result.metrics["out_of_fold"]["accuracy"], result.metrics["test"]["accuracy"]
+        (0.97, 0.98)
+    """
+    making = Making(tuple(backbones), folds, seeds, snapshots)
+    given = finetune_arguments(data, {**options, "seed": seed})
+    making.check(given["schedule"], given["epochs"])
+    check_callbacks(given["callbacks"])
+    source, clock, reporter = as_source(data), Clock(), Reporter(quiet)
+    for each in making.backbones:
+        networks.find(each)
+    folder = Path(models_dir).expanduser() / model_name(name, source.location)
+    listing = list_source(source, reporter.progress)
+    asked = [
+        make_options({**given, "backbone": each}, source, listing) for each in making.backbones
+    ]
+    made_so = {"backbones": making.backbones, "folds": folds, "seeds": seeds}
+    compared = {**asked[0].compared, **made_so, "snapshots": snapshots}
+    with UnfinishedRun.start(folder, compared, resume) as run:
+        table = read_images(asked[0], listing, reporter)
+        trainings = list(_trainings(making, asked, table))
+        run.keep_data(data_digest(trainings[0].table))
+        paths: list[str] = []
+        for number, training in enumerate(trainings):
+            if len(trainings) > 1:
+                reporter.say(f"Training {number + 1} of {len(trainings)}: {training.name}")
+            left = len(trainings) - number
+            own = "-".join(filter(None, (folder.name, training.name)))
+            job = Job(
+                options=_limited(training, clock, left),
+                folder=folder.with_name(own),
+                weights_mirror=given["weights_mirror"],
+                callbacks=given["callbacks"],
+                resume=run.resumed,
+                snapshots=snapshots if snapshots > 1 else 0,
+                member_of={**made_so, "name": folder.name, "split_seed": seed},
+            )
+            made = partial(_make, job, training.table, reporter)
+            paths += run.remember(f"training-{number + 1}", made)["paths"]
+        return ensemble(paths, folder.name, models_dir=folder.parent, seed=seed, quiet=quiet)
+
+
+def _make(job: Job, table: ImageTable, reporter: Reporter) -> dict[str, Any]:
+    results = run_job(job, lambda: table, Clock(), reporter)
+    return {"paths": [str(result.path) for result in results]}
+
+
+def _trainings(
+    making: Making, asked: Sequence[FinetuneOptions], table: ImageTable
+) -> Iterator[Training]:
+    """The trainings in their order; the first to differ between two is the backbone."""
+    first = asked[0]
+    whole = fix_splits(table, first.split, first.seed)
+    folds = [whole]
+    if making.folds is not None:
+        folds = list(fold_splits(whole, making.folds, first.seed))
+    seeds = range(first.seed, first.seed + making.seeds)
+    for options, (fold, split), seed in product(asked, enumerate(folds, 1), seeds):
+        parts = {
+            options.backbone: len(asked) > 1,
+            f"fold-{fold}": making.folds is not None,
+            f"seed-{seed}": making.seeds > 1,
+        }
+        named = "-".join(part for part, several in parts.items() if several)
+        options = replace(options, seed=seed)
+        if making.snapshots > 1:
+            options = _in_cycles(options, making.snapshots, len(split.split(TRAIN)))
+        yield Training(named, options, split)
+
+
+def _in_cycles(options: FinetuneOptions, cycles: int, images: int) -> FinetuneOptions:
+    """The options of a run that ends in so many snapshots: whole epochs each, and no early end."""
+    epochs = -(-options.epochs_for(images) // cycles) * cycles
+    schedule = CYCLES.format(cycles)
+    return replace(options, epochs=epochs, patience=epochs, schedule=schedule, warmup=0.0)
+
+
+def _limited(training: Training, clock: Clock, left: int) -> FinetuneOptions:
+    """The training's options, with its part of the time and of the log's folder."""
+    options = training.options
+    if options.time_budget is not None:
+        share = max(1.0, (options.time_budget - clock.total) / left)
+        options = replace(options, time_budget=share)
+    if options.tensorboard is not None:
+        options = replace(options, tensorboard=os.path.join(options.tensorboard, training.name))
+    return options

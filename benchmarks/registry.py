@@ -95,5 +95,11 @@ BENCHMARKS = {
             "Classes made 20 to 1 uneven, with --imbalance and without.",
             3,
         ),
+        Benchmark(
+            "ensembles",
+            "benchmarks.ensembles",
+            "Three networks trained on few photos, and what they are together.",
+            3,
+        ),
     )
 }

@@ -1,0 +1,46 @@
+"""Ensemble of backbones: different networks make different mistakes.
+
+    python -m recipes.ensemble_of_backbones --data ./sign-digits --photos 20
+
+The networks have the same test photos. Their probabilities are averaged, and scaled by a
+temperature found on the validation photos (`calibrate`), so that the average is as sure as it is
+right. `metrics.json` tells what each adds, and whether one alone is as good: an ensemble costs the
+sum of its members' time. `distillation` puts what it has learned into one of them.
+"""
+
+from pathlib import Path
+
+import toolkit
+from recipes._command import run_recipe
+from recipes._subsets import few_of_each
+from toolkit.result import EnsembleResult
+
+
+def ensemble_of_backbones(
+    data: str,
+    *,
+    photos: int = 0,
+    backbones: str = "efficientnet-lite0,efficientnet-lite1,efficientnet-lite2",
+    image_size: int = 96,
+    models_dir: str = "models",
+    seed: int = 0,
+) -> EnsembleResult:
+    """Fine-tunes each network, and averages them with equal weights, calibrated."""
+    source = few_of_each(data, Path(models_dir), photos, seed) if photos else toolkit.Source(data)
+    result = toolkit.finetune_members(
+        source,
+        "backbones",
+        backbones=backbones.split(","),
+        models_dir=models_dir,
+        image_size=image_size,
+        seed=seed,
+    )
+    for member in result.metrics["members"]:
+        test = member["test"]
+        print(f"{member['name']}: {test['accuracy']:.2%}, loss {test['loss']:.4f}")
+    paths = [member["path"] for member in result.run["members"]]
+    return toolkit.ensemble(paths, "calibrated", calibrate=True, models_dir=models_dir, seed=seed)
+
+
+if __name__ == "__main__":
+    run_recipe(ensemble_of_backbones)

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from toolkit.ensembling import ensemble
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
-    from toolkit.result import ClassifyResult, EnsembleResult
+    from toolkit.result import ClassifyResult, EnsembleResult, SoupResult
     from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
+    from toolkit.souping import soup
     from toolkit.splitting import SplitResult, split
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Evaluation",
     "LearningRateSearch",
     "Prediction",
+    "SoupResult",
     "Source",
     "SplitResult",
     "audit",
@@ -43,6 +45,7 @@ __all__ = [
     "finetune",
     "load",
     "predict",
+    "soup",
     "split",
 ]
 
@@ -55,6 +58,7 @@ _MODULES = {
     "Evaluation": "toolkit.serving.evaluate",
     "LearningRateSearch": "toolkit.finding_lr",
     "Prediction": "toolkit.serving.loaded",
+    "SoupResult": "toolkit.result",
     "Source": "toolkit.data.source",
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
@@ -68,6 +72,7 @@ _MODULES = {
     "finetune": "toolkit.job",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",
+    "soup": "toolkit.souping",
     "split": "toolkit.splitting",
 }
 

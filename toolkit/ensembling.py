@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,26 @@ import numpy as np
 from toolkit.clock import Clock
 from toolkit.data.parts import read_image
 from toolkit.data.source import Source, as_source
-from toolkit.data.table import ImageTable
 from toolkit.ensembles.average import ARITHMETIC
 from toolkit.ensembles.averaging import Averaging
 from toolkit.ensembles.calibration import reliability
 from toolkit.ensembles.report import ENSEMBLE, headlines, report
 from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
-from toolkit.errors import NoTestImagesError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
-from toolkit.run_record import data_digest, data_record, versions
+from toolkit.run_record import joined_record
 from toolkit.serving.bundle import EXTRA
-from toolkit.serving.common_images import common_images
+from toolkit.serving.common_predictions import Predicted, predict_common
 from toolkit.serving.export import as_preparations
 from toolkit.serving.joined import Part, join_models
 from toolkit.serving.latency import measure_latency, serve_saved_model
 from toolkit.serving.members import (
     Member,
     load_members,
-    predict_members,
     saved_model_size,
     shared_preparations,
 )
@@ -107,14 +103,7 @@ def ensemble(
         "seed": seed,
     }
     with UnfinishedRun.start(folder, options, resume=False) as run:
-        with clock("images"):
-            images = common_images(members, data, reporter.progress)
-        with clock("predictions"):
-            validation = _Predicted(*predict_members(members, images.validation, reporter))
-            test = _Predicted(*predict_members(members, images.test, reporter))
-        reporter.problems(test.table.problems)
-        if not len(test.table):
-            raise NoTestImagesError(data, images.test.root)
+        images, validation, test = predict_common(members, data, clock, reporter)
         labels = validation.table.labels
         shares = find_weights(weighting, average, labels, validation.members)
         temperature = 1.0
@@ -142,14 +131,6 @@ def ensemble(
     return EnsembleResult(bundle, clock.parts)
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """Images, and what the members say of them: float32 [M, N, K]."""
-
-    table: ImageTable
-    members: np.ndarray
-
-
 def _parts(
     members: Sequence[Member], networks: Sequence[keras.Model], shares: np.ndarray
 ) -> list[Part]:
@@ -164,8 +145,8 @@ def _parts(
 
 def _metrics(
     members: Sequence[Member],
-    validation: _Predicted,
-    test: _Predicted,
+    validation: Predicted,
+    test: Predicted,
     averaging: Averaging,
     seed: int,
 ) -> dict[str, Any]:
@@ -182,7 +163,7 @@ def _metrics(
 
 
 def _finish(
-    members: Sequence[Member], test: _Predicted, averaging: Averaging
+    members: Sequence[Member], test: Predicted, averaging: Averaging
 ) -> Callable[[dict[str, Any], Path], dict[str, Any]]:
     """What the exported model and its members cost, and a picture of how far it can be believed."""
 
@@ -225,20 +206,7 @@ def _record(
 ) -> dict[str, Any]:
     """The content of `run.json`."""
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": options,
-        "classes": trained.table.classes,
+        **joined_record(trained.table, members, shares, options),
         "preparations": [asdict(each) for each in as_preparations(trained.preparation)],
-        "members": [
-            {
-                "name": member.name,
-                "path": str(member.classifier.bundle.path),
-                "backbone": member.backbone,
-                "weight": float(share),
-            }
-            for member, share in zip(members, shares, strict=True)
-        ],
-        "data": data_record(trained.table, data_digest(trained.table)),
-        "versions": versions(),
         "timings": clock.parts,
     }

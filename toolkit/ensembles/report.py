@@ -51,7 +51,7 @@ def report(
     without = leave_one_out(labels, members, averaging.average, weights)
     best = int(np.argmin([figures["loss"] for figures in measured]))
     gain = paired_gain(labels, ensemble, members[best], seed=seed)
-    difference = diversity(labels, members)
+    difference, networks = diversity(labels, members), int(np.count_nonzero(weights))
     return {
         "test": measure(labels, ensemble, classes),
         "calibration": {
@@ -68,7 +68,7 @@ def report(
             "error_correlation": _plain(difference.error_correlation),
         },
         "gain": {"over": names[best], **asdict(gain)},
-        **recommend(gain, names[best], len(labels), int(np.count_nonzero(weights))),
+        **recommend(gain, names[best], len(labels), ENSEMBLE, f"it runs {networks} networks"),
     }
 
 
@@ -90,25 +90,33 @@ def headlines(
     return {name: figures[name] for name in HEADLINES}
 
 
-def recommend(gain: Gain, best: str, images: int, networks: int) -> dict[str, str]:
+def recommend(gain: Gain, best: str, images: int, joined: str, costs: str) -> dict[str, str]:
     """What to serve, and why, in words.
 
-    The ensemble must have a lower log-loss than the best member, beyond chance (the 95 % interval
-    of the gain lies above 0), and no lower accuracy beyond chance. Otherwise one network does.
+    What is made of all members must have a lower log-loss than the best of them, beyond chance (the
+    95 % interval of the gain lies above 0), and no lower accuracy beyond chance. Otherwise that one
+    member does.
+
+    Args:
+        gain: Over the best member.
+        best: Its name.
+        images: How many it was measured on.
+        joined: What is made of the members: "ensemble" or "soup".
+        costs: What that costs, in words.
     """
     low, high = gain.loss_ci95
     interval = f"95 % interval {low:+.4f} to {high:+.4f}, {images:,} test images"
     if low > NEGLIGIBLE and gain.accuracy_ci95[1] >= 0:
         why = (
-            f"the ensemble saves {gain.loss:.4f} of log-loss over {best}, its best member "
-            f"({interval}), and has {_points(gain.accuracy)}; it runs {networks} networks"
+            f"the {joined} saves {gain.loss:.4f} of log-loss over {best}, its best member "
+            f"({interval}), and has {_points(gain.accuracy)}; {costs}"
         )
-        return {"recommended": ENSEMBLE, "why": why}
+        return {"recommended": joined, "why": why}
     if high < -NEGLIGIBLE or gain.accuracy_ci95[1] < 0:
-        verdict = f"{best} alone is better than the ensemble"
+        verdict = f"{best} alone is better than the {joined}"
     else:
-        verdict = f"{best} alone is as good as the ensemble, as far as these images tell"
-    why = f"{verdict}: log-loss saved by the ensemble {gain.loss:+.4f} ({interval})"
+        verdict = f"{best} alone is as good as the {joined}, as far as these images tell"
+    why = f"{verdict}: log-loss saved by the {joined} {gain.loss:+.4f} ({interval})"
     return {"recommended": best, "why": why}
 
 

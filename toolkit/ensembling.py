@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from toolkit.clock import Clock
@@ -25,7 +24,7 @@ from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
 from toolkit.run_record import joined_record
 from toolkit.serving.bundle import EXTRA
-from toolkit.serving.common_predictions import Predicted, predict_common
+from toolkit.serving.common_predictions import Predicted, Prepared, predict_again, predict_common
 from toolkit.serving.export import as_preparations
 from toolkit.serving.joined import Part, join_models
 from toolkit.serving.latency import measure_latency, serve_saved_model
@@ -36,6 +35,7 @@ from toolkit.serving.members import (
     shared_preparations,
 )
 from toolkit.serving.save import Trained, save_bundle
+from toolkit.serving.tta import check_tta, with_views
 from toolkit.serving.unfinished import UnfinishedRun
 
 
@@ -46,6 +46,7 @@ def ensemble(
     average: str = ARITHMETIC,
     weights: str | Sequence[float] = EQUAL,
     calibrate: bool = False,
+    tta: str | Sequence[str] = (),
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
@@ -59,8 +60,8 @@ def ensemble(
     of the exported model.
 
     Args:
-        models: At least two saved classifiers: `models/NAME` (its newest version) or
-            `models/NAME/VERSION`.
+        models: At least two saved classifiers, or with `tta` one: `models/NAME` (its newest
+            version) or `models/NAME/VERSION`.
         name: To save under.
         average: "arithmetic", "geometric" or "majority"; see `toolkit.average_probabilities`.
         weights: "equal"; a number for each member; or found on the images that all members have for
@@ -69,6 +70,11 @@ def ensemble(
         calibrate: Scale the average's logarithms by one temperature, found on the images that all
             members have for validation (Guo et al. 2017), so that it is as sure as it is right. No
             image changes its class.
+        tta: Test-time augmentation: each member becomes the average of what it says of several
+            views of the image, inside the exported model: "flips" (also mirrored left to right),
+            "crops" (the centre and the four corners of the image, each 0.875 of its sides) and
+            "scales" (also magnified 1.15 times); of several of them, the product. It costs as many
+            runs of each network. With it, one model is enough.
         data: Labelled images to test on; what a member has seen is left out. By default the
             images that all members have for test.
         models_dir: The model repository.
@@ -90,20 +96,30 @@ def ensemble(
     clock, reporter = Clock(), Reporter(quiet)
     folder = Path(models_dir).expanduser() / model_name(name, name)
     check_whole("--seed", seed, 0)
+    tta = check_tta(tta)
     with clock("members"):
-        members = load_members(models)
+        members = load_members(models, fewest=1 if tta else 2)
         weighting = check_weighting(weights, average, len(members))
-        networks = [member.classifier.model for member in members]  # Damage is found early.
+        loaded = [member.classifier.model for member in members]  # Damage is found early.
+    networks: list[Prepared] = list(zip(loaded, shared_preparations(members), strict=True))
     options = {
         "models": [str(member.classifier.bundle.path) for member in members],
         "average": average,
         "weights": weighting,
         "calibrate": calibrate,
+        "tta": list(tta),
         "data": None if data is None else asdict(as_source(data)),
         "seed": seed,
     }
     with UnfinishedRun.start(folder, options, resume=False) as run:
         images, validation, test = predict_common(members, data, clock, reporter)
+        plain = validation, test
+        if tta:
+            with clock("views"):
+                networks = [with_views(*network, tta) for network in networks]
+                validation, test = (
+                    predict_again(networks, members, each, reporter.progress) for each in plain
+                )
         labels = validation.table.labels
         shares = find_weights(weighting, average, labels, validation.members)
         temperature = 1.0
@@ -114,7 +130,7 @@ def ensemble(
             parts = _parts(members, networks, shares)
             model, preparations = join_models(parts, average, temperature)
         with clock("evidence"):
-            metrics = _metrics(members, validation, test, averaging, seed)
+            metrics = _metrics(members, plain, (validation, test) if tta else None, averaging, seed)
         trained = Trained(
             model=model,
             table=images.record(test.table),
@@ -132,31 +148,38 @@ def ensemble(
 
 
 def _parts(
-    members: Sequence[Member], networks: Sequence[keras.Model], shares: np.ndarray
+    members: Sequence[Member], networks: Sequence[Prepared], shares: np.ndarray
 ) -> list[Part]:
-    prepared = shared_preparations(members)
-    columns = zip(networks, prepared, members, shares, strict=True)
     return [
-        Part(network, preparations, member.order, float(share))
-        for network, preparations, member, share in columns
+        Part(*network, member.order, float(share))
+        for network, member, share in zip(networks, members, shares, strict=True)
         if share > 0
     ]
 
 
 def _metrics(
     members: Sequence[Member],
-    validation: Predicted,
-    test: Predicted,
+    plain: tuple[Predicted, Predicted],
+    viewed: tuple[Predicted, Predicted] | None,
     averaging: Averaging,
     seed: int,
 ) -> dict[str, Any]:
-    """The content of `metrics.json` but for latencies and sizes."""
+    """The content of `metrics.json` but for latencies and sizes.
+
+    Args:
+        members: Of the ensemble.
+        plain: What they say of validation and test.
+        viewed: What they say of several views of these images, where they average such.
+        averaging: How they are averaged.
+        seed: Of the bootstrap.
+    """
+    validation, test = plain
     classes, names = test.table.classes, [member.name for member in members]
-    labels = test.table.labels
-    metrics = report(labels, test.members, classes, names, averaging, seed)
+    labels, said = test.table.labels, viewed[1].members if viewed else None
+    metrics = report(labels, test.members, classes, names, averaging, seed, said)
     labels, chosen_by = validation.table.labels, None
     if len(labels):
-        chosen_by = measure(labels, averaging(validation.members), classes)
+        chosen_by = measure(labels, averaging((viewed or plain)[0].members), classes)
         for record, probabilities in zip(metrics["members"], validation.members, strict=True):
             record["validation"] = headlines(labels, probabilities, classes)
     return {"chosen": ENSEMBLE, "validation": chosen_by, **metrics}

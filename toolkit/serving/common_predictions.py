@@ -1,18 +1,27 @@
-"""What all members say of the images that they have in common."""
+"""What members say of the images that they have in common."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 
 from toolkit.clock import Clock
+from toolkit.data.batches import labelled_batches, steps_per_epoch
+from toolkit.data.prepare import Preparation
 from toolkit.data.source import Source
 from toolkit.data.table import ImageTable
 from toolkit.errors import NoTestImagesError
-from toolkit.progress import Reporter
+from toolkit.progress import Progress, Reporter
 from toolkit.serving.common_images import CommonImages, common_images
 from toolkit.serving.members import Member, predict_members
+
+BATCH = 8
+"""Images at once; each may be several views for the network."""
+
+Prepared = tuple[keras.Model, Sequence[Preparation]]
+"""A model, and the preparation of each of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +67,44 @@ def predict_common(
     if not len(test.table):
         raise NoTestImagesError(data, images.test.root)
     return images, validation, test
+
+
+def predict_again(
+    models: Sequence[Prepared],
+    members: Sequence[Member],
+    images: Predicted,
+    progress: Progress,
+) -> Predicted:
+    """What other models in the members' places say of the same images.
+
+    Args:
+        models: M of them, each with the classes of its member.
+        members: Give the order of the classes.
+        images: What the members themselves say.
+        progress: Shows how far it is.
+    """
+    if not len(images.table):
+        return images
+    probabilities = [
+        _predict(*model, images.table, progress, member.name)[:, member.order]
+        for model, member in zip(models, members, strict=True)
+    ]
+    return Predicted(images.table, np.stack(probabilities))
+
+
+def _predict(
+    model: keras.Model,
+    preparations: Sequence[Preparation],
+    table: ImageTable,
+    progress: Progress,
+    what: str,
+) -> np.ndarray:
+    inputs = [labelled_batches(table, each, BATCH).as_numpy_iterator() for each in preparations]
+    batches = progress(zip(*inputs, strict=True), steps_per_epoch(len(table), BATCH), what)
+    several = len(preparations) > 1
+    return np.concatenate(
+        [
+            model.predict_on_batch([images for images, _ in batch] if several else batch[0][0])
+            for batch in batches
+        ]
+    )

@@ -30,7 +30,7 @@ ORDER = [
     ["unfreezing"],
     ["choosing"],
     ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
-    ["scheduling", "splitting", "teaching"],
+    ["scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],
     ["job"],
     ["finding_lr", "making_members"],

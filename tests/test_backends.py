@@ -12,7 +12,11 @@ import pytest
 import toolkit
 from tests.classifier.test_mlp import history_of_a_deep_head
 from tests.conftest import ROOT, SMALL, run_toolkit
-from tests.training.test_fine_tuning import averaged_and_resumed, mixed_and_weighted
+from tests.training.test_fine_tuning import (
+    averaged_and_resumed,
+    last_averaged_and_resumed,
+    mixed_and_weighted,
+)
 from tests.training.test_unfreezing import unfrozen_in_every_way
 
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -55,7 +59,7 @@ def test_the_whole_command_with_jax(images, tmp_path):
 
 
 TRAININGS = [mixed_and_weighted, averaged_and_resumed, unfrozen_in_every_way]
-TRAININGS += [history_of_a_deep_head]
+TRAININGS += [history_of_a_deep_head, last_averaged_and_resumed]
 
 
 @needs_jax
@@ -72,7 +76,7 @@ def test_the_same_network_is_trained_with_jax(tmp_path, train):
     assert done.returncode == 0, done.stderr
 
     found = json.loads(done.stdout)
-    if train is averaged_and_resumed:
+    if train in (averaged_and_resumed, last_averaged_and_resumed):
         assert found[:6] == found[6:], "an interrupted run goes on as if nothing had been"
     for one, two in zip(found, train(tmp_path / "tensorflow"), strict=True):
         assert one.keys() == two.keys()

@@ -165,6 +165,65 @@ def test_weights_are_found_on_common_validation_images(members, images, tmp_path
     assert {*map(str, data.rglob("*.jpg"))} - tested == {str(data / "red" / "seen.jpg")}
 
 
+@pytest.fixture(scope="module")
+def viewed(members, tmp_path_factory):
+    """Two of them, which see five crops and their mirror images. Not to be changed."""
+    folder = tmp_path_factory.mktemp("viewed")
+    both = [members[0], members[2]]
+    return toolkit.ensemble(both, "ac", tta="crops,flips", models_dir=folder, quiet=True)
+
+
+def test_the_export_averages_the_members_over_several_views(viewed, members):
+    assert viewed.run["options"]["tta"] == ["flips", "crops"]
+    [larger] = viewed.classifier.preparations
+    assert (larger.height, larger.width) == (9, 9)
+    assert viewed.run["export_difference"] < 1e-5
+    pixels = np.array(draw_image((200, 40, 40), 3, size=(9, 9)))[None]
+    served = tf.saved_model.load(str(viewed.path)).signatures["pixels"]
+    cuts = [pixels[:, y : y + 8, x : x + 8] for y, x in [(0, 0)] * 2 + [(0, 1), (1, 0), (1, 1)]]
+    views = np.concatenate([*cuts, *(cut[:, :, ::-1] for cut in cuts)]).astype(np.float32)
+    own = [np.asarray(toolkit.load(members[k]).model(views)) for k in (0, 2)]
+    wanted = (own[0] + own[1][:, [1, 2, 0]]).mean(axis=0) / 2
+    given = served(pixels=tf.constant(pixels))["probabilities"].numpy()
+    np.testing.assert_allclose(given[0], wanted, atol=1e-5)
+
+
+def test_views_are_compared_with_none(viewed, members, images):
+    metrics = viewed.metrics
+    files = [images / row["path"] for row in rows_of(viewed.path, "test")]
+    labels = [CLASSES.index(row["label"]) for row in rows_of(viewed.path, "test")]
+    both = [members[0], members[2]]
+    plain = expected(both, files, weights=[0.5, 0.5])
+    loss = -np.log(plain[range(len(labels)), labels]).mean()
+    assert metrics["views"]["without"]["loss"] == pytest.approx(loss, abs=1e-5)
+    assert metrics["views"]["gain"]["loss"] == pytest.approx(
+        metrics["views"]["without"]["loss"] - metrics["test"]["loss"], abs=1e-6
+    )
+    with_views = predictions(viewed.path, files)
+    loss = -np.log(with_views[range(len(labels)), labels]).mean()
+    assert metrics["test"]["loss"] == pytest.approx(loss, abs=1e-5)
+    for member, path in zip(metrics["members"], both, strict=True):
+        assert member["test"]["loss"] == pytest.approx(
+            toolkit.load(path).metrics["test"]["loss"], abs=1e-5
+        )
+        assert member["with_views"]["loss"] != member["test"]["loss"]
+
+
+def test_with_views_one_model_is_enough(members, tmp_path, unchecked, monkeypatch, capsys):
+    result = toolkit.ensemble(
+        members[0], "one", tta=["scales"], calibrate=True, models_dir=tmp_path, quiet=True
+    )
+    assert [each.height for each in result.classifier.preparations] == [8, 9]
+    [member] = result.metrics["members"]
+    assert member["without"] is None
+    assert member["weight"] == 1
+    monkeypatch.setattr("toolkit.ensembling.ensemble", lambda *_, **__: result)
+    assert run(["ensemble", str(members[0]), "--name", "one", "--tta", "scales"]) == 0
+    printed = capsys.readouterr().out
+    assert "without views" in printed
+    assert "Several views of each image save" in printed
+
+
 def refused(error, models, tmp_path, match, **options):
     with pytest.raises(error, match=match) as caught:
         toolkit.ensemble(models, "x", models_dir=tmp_path / "none", quiet=True, **options)
@@ -210,6 +269,7 @@ def test_options_that_do_not_fit_are_refused(members, tmp_path):
     refused(OptionError, members[:2], tmp_path, "--average must be one of", average="median")
     match = "--weights must be equal, greedy or numbers with --average majority"
     refused(OptionError, members[:2], tmp_path, match, average="majority", weights="convex")
+    refused(OptionError, members[:1], tmp_path, "--tta must be one or more of", tta="rotations")
 
 
 def test_the_command_prints_the_evidence(together, members, monkeypatch, capsys):

@@ -37,6 +37,7 @@ GOOD = FinetuneOptions(
     warmup=None,
     clip_norm=1.0,
     ema=0.0,
+    swa=0.0,
     loss="cross-entropy",
     label_smoothing=0.0,
     precision="float32",
@@ -95,6 +96,7 @@ GOOD = FinetuneOptions(
         ("warmup", 1.5, "--warmup must be from 0 to 1. Received: 1.5"),
         ("clip_norm", -1.0, "--clip-norm must be 0 or more. Received: -1.0"),
         ("ema", 1.0, "--ema must be from 0 up to, not including, 1. Received: 1.0"),
+        ("swa", 1.0, "--swa must be from 0 up to, not including, 1. Received: 1.0"),
         ("label_smoothing", 1.0, "--label-smoothing must be from 0 up to, not including, 1."),
         (
             "precision",
@@ -271,3 +273,28 @@ def test_it_is_light():
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("other", "rule"),
+    [
+        (
+            {"ema": 0.9},
+            "--swa must be left out with --ema, which is another average. Received: 0.2",
+        ),
+        ({"schedule": "plateau", "patience": 5}, "left out with --schedule plateau, which has no"),
+        (
+            {"train_batchnorm": True},
+            "--train-batchnorm, whose statistics would have to be measured",
+        ),
+        (
+            {"head": "mlp", "head_batchnorm": True},
+            "left out with --head-batchnorm, whose statistic",
+        ),
+    ],
+)
+def test_the_mean_of_the_last_epochs_excludes_what_it_would_break(other, rule):
+    dataclasses.replace(GOOD, **other)
+    with pytest.raises(OptionError) as error:
+        dataclasses.replace(GOOD, swa=0.25, **other)
+    assert rule in str(error.value)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from toolkit.finding_lr import LearningRateSearch, find_lr
     from toolkit.job import finetune
     from toolkit.making_members import finetune_members
-    from toolkit.result import ClassifyResult, EnsembleResult
+    from toolkit.result import ClassifyResult, EnsembleResult, SoupResult
     from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
     from toolkit.serving.loaded import Classifier, Prediction, load, predict
+    from toolkit.souping import soup
     from toolkit.splitting import SplitResult, split
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Evaluation",
     "LearningRateSearch",
     "Prediction",
+    "SoupResult",
     "Source",
     "SplitResult",
     "audit",
@@ -45,6 +47,7 @@ __all__ = [
     "finetune_members",
     "load",
     "predict",
+    "soup",
     "split",
 ]
 
@@ -57,6 +60,7 @@ _MODULES = {
     "Evaluation": "toolkit.serving.evaluate",
     "LearningRateSearch": "toolkit.finding_lr",
     "Prediction": "toolkit.serving.loaded",
+    "SoupResult": "toolkit.result",
     "Source": "toolkit.data.source",
     "SplitResult": "toolkit.splitting",
     "audit": "toolkit.auditing",
@@ -71,6 +75,7 @@ _MODULES = {
     "finetune_members": "toolkit.making_members",
     "load": "toolkit.serving.loaded",
     "predict": "toolkit.serving.loaded",
+    "soup": "toolkit.souping",
     "split": "toolkit.splitting",
 }
 

@@ -2,46 +2,42 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from toolkit.clock import Clock
 from toolkit.data.parts import read_image
 from toolkit.data.source import Source, as_source
-from toolkit.data.table import ImageTable
 from toolkit.ensembles.average import ARITHMETIC
 from toolkit.ensembles.averaging import Averaging
 from toolkit.ensembles.calibration import reliability
 from toolkit.ensembles.out_of_fold import average_available
 from toolkit.ensembles.report import ENSEMBLE, headlines, report
 from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
-from toolkit.errors import NoTestImagesError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
-from toolkit.run_record import data_digest, data_record, versions
+from toolkit.run_record import joined_record
 from toolkit.serving.bundle import EXTRA
-from toolkit.serving.common_images import common_images
+from toolkit.serving.common_predictions import Predicted, Prepared, predict_again, predict_common
 from toolkit.serving.export import as_preparations
 from toolkit.serving.joined import Part, join_models
 from toolkit.serving.latency import measure_latency, serve_saved_model
 from toolkit.serving.members import (
     Member,
     load_members,
-    predict_members,
     saved_model_size,
     shared_preparations,
 )
 from toolkit.serving.records import write_predictions
 from toolkit.serving.save import Trained, save_bundle
+from toolkit.serving.tta import check_tta, with_views
 from toolkit.serving.unfinished import UnfinishedRun
 
 
@@ -52,6 +48,7 @@ def ensemble(
     average: str = ARITHMETIC,
     weights: str | Sequence[float] = EQUAL,
     calibrate: bool = False,
+    tta: str | Sequence[str] = (),
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
@@ -65,8 +62,8 @@ def ensemble(
     of the exported model.
 
     Args:
-        models: At least two saved classifiers: `models/NAME` (its newest version) or
-            `models/NAME/VERSION`.
+        models: At least two saved classifiers, or with `tta` one: `models/NAME` (its newest
+            version) or `models/NAME/VERSION`.
         name: To save under.
         average: "arithmetic", "geometric" or "majority"; see `toolkit.average_probabilities`.
         weights: "equal"; a number for each member; or found on the images that all members have for
@@ -75,6 +72,11 @@ def ensemble(
         calibrate: Scale the average's logarithms by one temperature, found on the images that all
             members have for validation (Guo et al. 2017), so that it is as sure as it is right. No
             image changes its class.
+        tta: Test-time augmentation: each member becomes the average of what it says of several
+            views of the image, inside the exported model: "flips" (also mirrored left to right),
+            "crops" (the centre and the four corners of the image, each 0.875 of its sides) and
+            "scales" (also magnified 1.15 times); of several of them, the product. It costs as many
+            runs of each network. With it, one model is enough.
         data: Labelled images to test on; what a member has seen is left out. By default the
             images that all members have for test.
         models_dir: The model repository.
@@ -96,30 +98,31 @@ def ensemble(
     clock, reporter = Clock(), Reporter(quiet)
     folder = Path(models_dir).expanduser() / model_name(name, name)
     check_whole("--seed", seed, 0)
+    tta = check_tta(tta)
     with clock("members"):
-        members = load_members(models)
+        members = load_members(models, fewest=1 if tta else 2)
         weighting = check_weighting(weights, average, len(members))
-        networks = [member.classifier.model for member in members]  # Damage is found early.
+        loaded = [member.classifier.model for member in members]  # Damage is found early.
+    networks: list[Prepared] = list(zip(loaded, shared_preparations(members), strict=True))
     options = {
         "models": [str(member.classifier.bundle.path) for member in members],
         "average": average,
         "weights": weighting,
         "calibrate": calibrate,
+        "tta": list(tta),
         "data": None if data is None else asdict(as_source(data)),
         "seed": seed,
     }
     with UnfinishedRun.start(folder, options, resume=False) as run:
-        with clock("images"):
-            images = common_images(members, data, reporter.progress)
-        with clock("predictions"):
-            held_out = _Predicted(
-                *predict_members(members, images.validation, reporter, images.validated)
-            )
-            validation = held_out.common
-            test = _Predicted(*predict_members(members, images.test, reporter))
-        reporter.problems(test.table.problems)
-        if not len(test.table):
-            raise NoTestImagesError(data, images.test.root)
+        images, held_out, test = predict_common(members, data, clock, reporter)
+        validation = held_out.common
+        plain = validation, test
+        if tta:
+            with clock("views"):
+                networks = [with_views(*network, tta) for network in networks]
+                validation, test = (
+                    predict_again(networks, members, each, reporter.progress) for each in plain
+                )
         labels = validation.table.labels
         shares = find_weights(weighting, average, labels, validation.members)
         temperature = 1.0
@@ -130,8 +133,8 @@ def ensemble(
             parts = _parts(members, networks, shares)
             model, preparations = join_models(parts, average, temperature)
         with clock("evidence"):
-            metrics = _metrics(members, validation, test, averaging, seed)
-            out_of_fold = _out_of_fold(held_out, averaging)
+            metrics = _metrics(members, plain, (validation, test) if tta else None, averaging, seed)
+            out_of_fold = None if tta else _out_of_fold(held_out, averaging)
             if out_of_fold:
                 table, [said] = out_of_fold.table, out_of_fold.members
                 metrics["out_of_fold"] = measure(table.labels, said, table.classes)
@@ -151,57 +154,47 @@ def ensemble(
     return EnsembleResult(bundle, clock.parts)
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """Images, and what the members say of them: float32 [M, N, K].
-
-    It is not-a-number where a member was trained on an image.
-    """
-
-    table: ImageTable
-    members: np.ndarray
-
-    @property
-    def common(self) -> "_Predicted":
-        """The images that no member was trained on."""
-        rows = ~np.isnan(self.members).any(axis=(0, 2))
-        return _Predicted(self.table.rows(rows), self.members[:, rows])
-
-
-def _out_of_fold(held_out: _Predicted, averaging: Averaging) -> _Predicted | None:
+def _out_of_fold(held_out: Predicted, averaging: Averaging) -> Predicted | None:
     """The ensemble's honest predictions, [1, N, K], where members validated on different images."""
     if not np.isnan(held_out.members).any():
         return None
     rows, probabilities = average_available(held_out.members, averaging)
-    return _Predicted(held_out.table.rows(rows), probabilities[None])
+    return Predicted(held_out.table.rows(rows), probabilities[None])
 
 
 def _parts(
-    members: Sequence[Member], networks: Sequence[keras.Model], shares: np.ndarray
+    members: Sequence[Member], networks: Sequence[Prepared], shares: np.ndarray
 ) -> list[Part]:
-    prepared = shared_preparations(members)
-    columns = zip(networks, prepared, members, shares, strict=True)
     return [
-        Part(network, preparations, member.order, float(share))
-        for network, preparations, member, share in columns
+        Part(*network, member.order, float(share))
+        for network, member, share in zip(networks, members, shares, strict=True)
         if share > 0
     ]
 
 
 def _metrics(
     members: Sequence[Member],
-    validation: _Predicted,
-    test: _Predicted,
+    plain: tuple[Predicted, Predicted],
+    viewed: tuple[Predicted, Predicted] | None,
     averaging: Averaging,
     seed: int,
 ) -> dict[str, Any]:
-    """The content of `metrics.json` but for latencies and sizes."""
+    """The content of `metrics.json` but for latencies and sizes.
+
+    Args:
+        members: Of the ensemble.
+        plain: What they say of validation and test.
+        viewed: What they say of several views of these images, where they average such.
+        averaging: How they are averaged.
+        seed: Of the bootstrap.
+    """
+    validation, test = plain
     classes, names = test.table.classes, [member.name for member in members]
-    labels = test.table.labels
-    metrics = report(labels, test.members, classes, names, averaging, seed)
+    labels, said = test.table.labels, viewed[1].members if viewed else None
+    metrics = report(labels, test.members, classes, names, averaging, seed, said)
     labels, chosen_by = validation.table.labels, None
     if len(labels):
-        chosen_by = measure(labels, averaging(validation.members), classes)
+        chosen_by = measure(labels, averaging((viewed or plain)[0].members), classes)
         for record, probabilities in zip(metrics["members"], validation.members, strict=True):
             record["validation"] = headlines(labels, probabilities, classes)
     return {"chosen": ENSEMBLE, "validation": chosen_by, **metrics}
@@ -209,9 +202,9 @@ def _metrics(
 
 def _finish(
     members: Sequence[Member],
-    test: _Predicted,
+    test: Predicted,
     averaging: Averaging,
-    out_of_fold: _Predicted | None,
+    out_of_fold: Predicted | None,
 ) -> Callable[[dict[str, Any], Path], dict[str, Any]]:
     """What the exported model and its members cost, and a picture of how far it can be believed."""
 
@@ -258,20 +251,7 @@ def _record(
 ) -> dict[str, Any]:
     """The content of `run.json`."""
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": options,
-        "classes": trained.table.classes,
+        **joined_record(trained.table, members, shares, options),
         "preparations": [asdict(each) for each in as_preparations(trained.preparation)],
-        "members": [
-            {
-                "name": member.name,
-                "path": str(member.classifier.bundle.path),
-                "backbone": member.backbone,
-                "weight": float(share),
-            }
-            for member, share in zip(members, shares, strict=True)
-        ],
-        "data": data_record(trained.table, data_digest(trained.table)),
-        "versions": versions(),
         "timings": clock.parts,
     }

@@ -199,14 +199,14 @@ class AllSeenError(ToolkitError, ValueError):
 
 
 class MemberError(ToolkitError, ValueError):
-    """Models that make no ensemble."""
+    """Models that cannot be averaged."""
 
     def __init__(self, rule: str, received: object, mend: str) -> None:
-        super().__init__(f"An ensemble takes {rule}. Received: {received}. {mend}.")
+        super().__init__(f"Members must be {rule}. Received: {received}. {mend}.")
 
 
 class NoTestImagesError(ToolkitError, ValueError):
-    """No image on which an ensemble could be measured honestly."""
+    """No image on which several models could be measured together honestly."""
 
     def __init__(self, data: object, root: object) -> None:
         where = (
@@ -215,13 +215,13 @@ class NoTestImagesError(ToolkitError, ValueError):
             else f"that all have for test and that still lies in {root}"
         )
         super().__init__(
-            "An ensemble is measured on images that none of its members has seen; there is none "
+            "Members are measured together on images that none of them has seen; there is none "
             f"{where}. Give others with --data, or make the members with one --data and --seed."
         )
 
 
 class TooFewToFitError(ToolkitError, ValueError):
-    """Too few images to find an ensemble's weights or temperature on."""
+    """Too few images to choose by, of those that all members have for validation."""
 
     def __init__(self, option: str, needed: int, count: int, instead: str) -> None:
         super().__init__(

@@ -66,6 +66,7 @@ def finetune(
     warmup: float | None = None,
     clip_norm: float = CLIP_NORM,
     ema: float = 0.0,
+    swa: float = 0.0,
     loss: str = CROSS_ENTROPY,
     label_smoothing: float = 0.0,
     precision: str = FLOAT32,
@@ -151,6 +152,9 @@ def finetune(
         clip_norm: A step's gradients, all together, are shortened to this norm; 0: never.
         ema: Momentum, such as 0.99, of a moving average of the weights, which is then what is
             validated, kept and saved. 0: none.
+        swa: Stochastic weight averaging: share of the run, such as 0.25, at its end, over which the
+            learning rate stays at half of the highest, and the mean of the weights at the end of
+            each epoch is what is validated, kept and saved. 0: none.
         loss: "cross-entropy" or "focal" (gamma 2). Validation always measures cross-entropy.
         label_smoothing: Share of each training label that is spread evenly over all classes.
         precision: In which training computes: "float32", "mixed_bfloat16", "mixed_float16" (its

@@ -87,6 +87,7 @@ class FinetuneOptions(FeatureOptions):
     warmup: float | None
     clip_norm: float
     ema: float
+    swa: float
     loss: str
     label_smoothing: float
     precision: str
@@ -182,6 +183,8 @@ class FinetuneOptions(FeatureOptions):
         check_range("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         check_range("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
         check_range("--ema", share, self.ema, 0, 1 - 1e-9)
+        check_range("--swa", share, self.swa, 0, 1 - 1e-9)
+        self._check_swa()
         check_range("--label-smoothing", share, self.label_smoothing, 0, 1 - 1e-9)
         check_range("--dropout", share, self.dropout, 0, 1 - 1e-9)
         waits = schedules.PLATEAU_PATIENCE
@@ -191,6 +194,18 @@ class FinetuneOptions(FeatureOptions):
                 f"above {waits} with --schedule plateau, which lowers the rate after {waits} epochs"
             )
             raise OptionError("--patience", rule, self.patience)
+
+    def _check_swa(self) -> None:
+        statistics = "whose statistics would have to be measured anew for averaged weights"
+        excluded = {
+            "--ema, which is another average": self.ema,
+            "--schedule plateau, which has no constant end": self.schedule == schedules.PLATEAU,
+            f"--train-batchnorm, {statistics}": self.train_batchnorm,
+            f"--head-batchnorm, {statistics}": self.head_batchnorm,
+        }
+        for option, given in excluded.items():
+            if self.swa and given:
+                raise OptionError("--swa", f"left out with {option}", self.swa)
 
     def _check_head(self) -> None:
         head = self.network_head

@@ -46,6 +46,10 @@ class EnsembleResult(FinetuneResult):
     """An ensemble of saved classifiers that was measured and saved, as `FinetuneResult` is."""
 
 
+class SoupResult(FinetuneResult):
+    """The average of saved classifiers' weights, measured and saved, as `FinetuneResult` is."""
+
+
 @dataclass(frozen=True)
 class ClassifyResult:
     """A classifier of scikit-learn that was fitted and measured, and saved where it can be served.

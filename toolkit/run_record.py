@@ -3,16 +3,19 @@
 import hashlib
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import keras
+import numpy as np
 
 from toolkit.backbones.weights import WeightsOrigin
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import SPLITS, ImageTable
 from toolkit.options import FeatureOptions
+from toolkit.serving.members import Member
 
 PACKAGES = ("toolkit", "keras", "tensorflow", "numpy", "scipy", "albumentations", "pillow")
 
@@ -32,6 +35,35 @@ def run_record(
         "preparation": asdict(preparation),
         "data": data_record(table, digest),
         "weights": asdict(weights_origin),
+        "versions": versions(),
+    }
+
+
+def joined_record(
+    table: ImageTable, members: Sequence[Member], shares: np.ndarray, options: dict[str, Any]
+) -> dict[str, Any]:
+    """The part of `run.json` that tells what was made of which saved classifiers.
+
+    Args:
+        table: All images with their splits.
+        members: M of them.
+        shares: What each counts for, [M].
+        options: All that was asked for.
+    """
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "options": options,
+        "classes": table.classes,
+        "members": [
+            {
+                "name": member.name,
+                "path": str(member.classifier.bundle.path),
+                "backbone": member.backbone,
+                "weight": float(share),
+            }
+            for member, share in zip(members, shares, strict=True)
+        ],
+        "data": data_record(table, data_digest(table)),
         "versions": versions(),
     }
 

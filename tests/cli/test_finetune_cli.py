@@ -83,3 +83,12 @@ def test_an_average_has_a_momentum_without_naming_one(given, momentum):
     finetune = command_of("finetune")
     parsed = finetune.make_context("finetune", ["--data", "x", *given, "--quiet"]).params
     assert (parsed["ema"], parsed["quiet"]) == (momentum, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "share"), [([], 0.0), (["--swa"], 0.25), (["--swa", "0.4"], 0.4)]
+)
+def test_the_last_epochs_are_averaged_without_naming_a_share(given, share):
+    finetune = command_of("finetune")
+    parsed = finetune.make_context("finetune", ["--data", "x", *given, "--quiet"]).params
+    assert (parsed["swa"], parsed["ema"]) == (share, 0.0)

@@ -65,7 +65,7 @@ def test_members_that_are_all_alike_are_not():
 )
 def test_what_is_recommended_follows_from_the_intervals(loss, accuracy, recommended, words):
     gain = Gain(float(np.mean(loss)), loss, float(np.mean(accuracy)), accuracy)
-    found = recommend(gain, "a/1", 500, 3)
+    found = recommend(gain, "a/1", 500, "ensemble", "it runs 3 networks")
     assert found["recommended"] == recommended
     assert words in found["why"]
     assert "500 test images" in found["why"]

@@ -87,5 +87,5 @@ def test_other_data_is_taken_without_what_was_seen(members, images, tmp_path):
         with pytest.raises(NoTestImagesError, match=f"there is none of {data}"):
             common_images(load_members(members), data, quietly)
     (data / "red").rename(data / "pink")
-    with pytest.raises(UnknownClassesError, match="The ensemble does not know the class 'pink'"):
+    with pytest.raises(UnknownClassesError, match="A member does not know the class 'pink'"):
         common_images(load_members(members), data, quietly)

@@ -172,6 +172,7 @@ def test_interrupted_again_and_again(whole, tmp_path):
     "options",
     [
         {"schedule": "plateau", "ema": 0.8, "loss": "focal"},
+        {"swa": 0.5},
         {"schedule": "one-cycle", "optimizer": "nadam", "label_smoothing": 0.1},
         {"optimizer": "adafactor"},
     ],
@@ -225,6 +226,11 @@ def test_the_best_epochs_averages_are_what_is_restored(averaged):
 
 def test_averages_are_what_is_validated(averaged):
     _, checkpoint, averages = averaged
+    assert_validated(checkpoint, averages)
+
+
+def assert_validated(checkpoint, averages):
+    """That validation measured these weights."""
     model = make_model()
     model.compile(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
@@ -234,6 +240,29 @@ def test_averages_are_what_is_validated(averaged):
             variable.assign(value)
         found = model.evaluate(VALIDATION, verbose=0)
         assert found == pytest.approx([row["val_loss"], row["val_accuracy"]], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def last_averaged(tmp_path_factory):
+    """A run with a mean of its last epochs: model, checkpoint, by hand the mean of each epoch."""
+    ends, means = [], []
+
+    class Mean(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            ends.append([np.array(v, np.float64) for v in self.model.trainable_variables])
+            gathered = ends[3:] or ends[-1:]
+            means.append([np.mean(values, axis=0) for values in zip(*gathered, strict=True)])
+
+    folder = tmp_path_factory.mktemp("last-averaged")
+    return *run(folder, Mean(), swa=0.5, learning_rate=0.005), means
+
+
+def test_the_mean_of_the_last_epochs_is_validated_and_kept(last_averaged):
+    model, checkpoint, means = last_averaged
+    assert checkpoint.best_epoch > 4, "or this would show nothing"
+    for one, two in zip(model.trainable_variables, means[checkpoint.best_epoch - 1], strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+    assert_validated(checkpoint, means)
 
 
 def test_training_itself_goes_on_to_the_bit_as_without_averages(averaged, whole):

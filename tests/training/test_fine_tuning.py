@@ -66,9 +66,19 @@ def mixed_and_weighted(folder):
 
 def averaged_and_resumed(folder):
     """Histories of trainings with a plateau, averaged weights and a focal loss: whole, resumed."""
+    options = {"schedule": "plateau", "ema": 0.5, "loss": "focal", "label_smoothing": 0.1}
+    return whole_and_resumed(folder, options)
+
+
+def last_averaged_and_resumed(folder):
+    """Histories of trainings with the mean of the last epochs' weights: whole, resumed."""
+    return whole_and_resumed(folder, {"swa": 0.6})
+
+
+def whole_and_resumed(folder, options):
+    """The history of a training, and that of one that was interrupted after four epochs."""
     features, labels = make_data()
     wrong = features, (labels + 1) % CLASSES  # So that validation gets worse.
-    options = {"schedule": "plateau", "ema": 0.5, "loss": "focal", "label_smoothing": 0.1}
     folder.mkdir(exist_ok=True)
     data = (features, labels), wrong
     _, whole = train(folder / "whole", *data, epochs=6, **options)
@@ -82,6 +92,12 @@ def test_a_plateau_averages_and_a_focal_loss_survive_an_interruption(tmp_path):
     history = averaged_and_resumed(tmp_path)
     assert history[:6] == history[6:]
     assert history[5]["learning_rate"] == pytest.approx(0.1 * 0.2), "there was a plateau"
+
+
+def test_the_mean_of_the_last_epochs_survives_an_interruption(tmp_path):
+    history = last_averaged_and_resumed(tmp_path)
+    assert history[:6] == history[6:]
+    assert history[5]["learning_rate"] == pytest.approx(0.1 / 2), "it is the end of the run"
 
 
 @pytest.mark.parametrize("one_hot", [False, True])

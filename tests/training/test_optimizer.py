@@ -117,10 +117,12 @@ def test_inside_the_optimizer_a_schedule_has_the_plain_functions_values(name):
         assert found == pytest.approx(float(expected(np.float64(step))), rel=1e-4, abs=1e-8)
 
 
-def test_a_schedule_can_be_made_again_from_its_config():
-    schedule = make_learning_rate("step", 0.01, 50, 0.2)
+@pytest.mark.parametrize("name", ["cosine", "step"])
+def test_a_schedule_can_be_made_again_from_its_config(name):
+    schedule = make_learning_rate(name, 0.01, 50, 0.2, swa=0.4)
     again = type(schedule).from_config(schedule.get_config())
-    assert float(again(30)) == float(schedule(30))
+    assert float(again(25)) == float(schedule(25)) > 0.005
+    assert float(again(30)) == float(schedule(30)) == pytest.approx(0.005)
 
 
 def test_the_plateaus_factor_is_one_of_the_optimizers_variables():

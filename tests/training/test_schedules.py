@@ -63,6 +63,19 @@ def test_each_warms_up_along_a_line_and_stays_above_0_until_the_end(name, warmup
     assert found.min() > 0, "no step is lost"
 
 
+@pytest.mark.parametrize("name", FALLS)
+@pytest.mark.parametrize("warmup", [None, 0.9])
+def test_with_averaging_each_falls_to_half_and_stays_there(name, warmup):
+    found = make_schedule(name, HIGHEST, 400, warmup, swa=0.25)(np.arange(400.0))
+    rise = warm_up_steps(name, 400, warmup)
+    np.testing.assert_allclose(found[max(300, rise) :], HIGHEST / 2)
+    assert found[rise:].min() >= HIGHEST / 2 - 1e-12
+    if rise < 300:
+        assert found[rise] == pytest.approx(HIGHEST)
+        fall = make_schedule(name, HIGHEST, 300, rise / 300)(np.arange(rise, 300.0))
+        np.testing.assert_allclose(found[rise:300], HIGHEST / 2 + fall / 2)
+
+
 @pytest.mark.parametrize("name", set(FALLS) - {"cosine-restarts"})
 def test_all_but_restarts_never_rise_after_the_warm_up(name):
     found = make_schedule(name, HIGHEST, 300)(np.arange(301.0))

@@ -42,6 +42,12 @@ def _remembered_layers_digest(network: keras.Model) -> str:
 
 def _layers_digest(network: keras.Model) -> str:
     """A digest of the architecture, whatever names Keras has counted up for its layers."""
+    text = json.dumps(neutral_config(network))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def neutral_config(network: keras.Model) -> dict[str, Any]:
+    """A network's Keras config, with numbers for its layers' names, and without `trainable`."""
     network_config = json.loads(network.to_json())
     names = [layer["name"] for layer in network_config["config"]["layers"]]
     numbers = {name: f"layer-{number}" for number, name in enumerate(names)}
@@ -53,5 +59,4 @@ def _layers_digest(network: keras.Model) -> str:
             return [renamed(item) for item in value]
         return numbers.get(value, value) if isinstance(value, str) else value
 
-    text = json.dumps(renamed(network_config))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return renamed(network_config)

@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     "sure as it is right.",
 )
 @click.option(
+    "--tta",
+    default="",
+    metavar="flips,crops,scales",
+    help="Let each member average what it says of several views of the image: mirrored, its centre "
+    "and corners, magnified; or the product of these. With it, one model is enough.",
+)
+@click.option(
     "--data",
     metavar="SOURCE",
     help="Images to test on; what a member has seen is left out.  [default: the members' own test "
@@ -63,6 +70,7 @@ def ensemble(models: tuple[str, ...], data: "Source | None", as_json: bool, **op
       toolkit ensemble models/lite0 models/lite1 models/lite2 --name together
       toolkit ensemble models/lite0 models/lite1 --name two --weights convex
       toolkit ensemble models/a models/b --name two --average geometric --weights 0.7,0.3
+      toolkit ensemble models/a --name views --tta crops
     """
     from toolkit.cli.libraries import quiet_import
 
@@ -86,11 +94,23 @@ def print_ensemble(result: "EnsembleResult") -> None:
     why = metrics["why"]
     lines = [
         f"{why[0].upper()}{why[1:]}.",
+        *_views(metrics),
         _calibration(metrics["calibration"]),
         *([_out_of_fold(metrics["out_of_fold"])] if "out_of_fold" in metrics else []),
         *saved_lines(result.path),
     ]
     console.print("\n".join(lines), soft_wrap=True, markup=False)
+
+
+def _views(metrics: dict[str, Any]) -> list[str]:
+    if "views" not in metrics:
+        return []
+    gain = metrics["views"]["gain"]
+    low, high = gain["loss_ci95"]
+    return [
+        f"Several views of each image save {gain['loss']:+.4f} of log-loss (95 % interval "
+        f"{low:+.4f} to {high:+.4f}) and gain {gain['accuracy']:+.2%} accuracy."
+    ]
 
 
 def _calibration(calibration: dict[str, Any]) -> str:
@@ -126,9 +146,13 @@ def _table(metrics: dict[str, Any]) -> "Table":
     for name in ("weight", "accuracy", "log-loss", "saves", "ms", "MB"):
         table.add_column(name, justify="right")
     for member in metrics["members"]:
-        saves = f"{member['without']['loss_saved']:+.4f}"
+        without = member["without"]
+        saves = f"{without['loss_saved']:+.4f}" if without else ""
         weight = f"{member['weight']:.3f}"
         table.add_row(Text(member["name"]), weight, *_figures(member["test"], saves, member))
+    if "views" in metrics:
+        without = metrics["views"]["without"]
+        table.add_row("without views", "", f"{without['accuracy']:.2%}", f"{without['loss']:.4f}")
     table.add_row("together", "", *_figures(metrics["test"], "", metrics), style="bold")
     return table
 

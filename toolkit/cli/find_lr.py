@@ -16,6 +16,7 @@ NOT_TAKEN = {
     "schedule",
     "warmup",
     "ema",
+    "swa",
     "precision",
     "monitor",
     "min_delta",

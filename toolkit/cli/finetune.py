@@ -169,6 +169,16 @@ class Rate(click.ParamType):
     help="Validate, keep and save a moving average of the weights; alone: 0.99.  [default: none]",
 )
 @click.option(
+    "--swa",
+    default=0.0,
+    is_flag=False,
+    flag_value=0.25,
+    metavar="[SHARE]",
+    help="In this last share of the run, keep the learning rate at half of the highest, and "
+    "validate, keep and save the mean of the weights at the end of each epoch; alone: 0.25.  "
+    "[default: none]",
+)
+@click.option(
     "--loss",
     default="cross-entropy",
     show_default=True,

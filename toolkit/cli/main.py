@@ -16,6 +16,7 @@ VERBS = {
     "find-lr": "Find a learning rate for finetune.",
     "classify": "Fit a classifier of scikit-learn on features of any layer.",
     "ensemble": "Average saved classifiers: one model out of several.",
+    "soup": "Average saved classifiers' weights: one model of the same size.",
     "predict": "Predict images with a saved classifier.",
     "audit": "Look for what is wrong with images before training on them.",
     "split": "Write splits, or folds, as tables that every command reads.",

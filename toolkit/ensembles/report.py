@@ -27,6 +27,7 @@ def report(
     names: Sequence[str],
     averaging: Averaging,
     seed: int = 0,
+    viewed: NDArray[Any] | None = None,
 ) -> dict[str, Any]:
     """Measures an ensemble, its members, and what each is worth, on test images.
 
@@ -37,30 +38,35 @@ def report(
         names: The M members' names.
         averaging: How they are averaged.
         seed: Of the bootstrap.
+        viewed: The members' probabilities where each averages several views of an image, of which
+            the ensemble is then made, [M, N, K].
 
     Returns:
         `test`: the ensemble's figures, as `measure` gives them. `calibration`: its temperature, and
         log-loss, calibration error and Brier score before and after that is applied. `members`: of
-        each its name, weight, figures on test, and what the ensemble would be without it.
-        `diversity`. `gain`: over the member with the lowest test loss, the hardest to beat.
-        `recommended`: a member's name or "ensemble", and `why`. What is no number (a correlation
-        without errors) is None.
+        each its name, weight, figures on test, and what the ensemble would be `without` it (of the
+        only one None). `diversity`. `gain`: over the member with the lowest test loss, the hardest
+        to beat. `recommended`: a member's name or "ensemble", and `why`. What is no number (a
+        correlation without errors) is None. With views also `views`: the figures of the same
+        average `without` them, and their `gain` over it; and of each member its figures
+        `with_views`.
     """
-    ensemble, weights = averaging(members), averaging.weights
+    made_of = members if viewed is None else viewed
+    ensemble, weights = averaging(made_of), averaging.weights
     measured = [headlines(labels, member, classes) for member in members]
-    without = leave_one_out(labels, members, averaging.average, weights)
+    without = _without(labels, made_of, averaging)
     best = int(np.argmin([figures["loss"] for figures in measured]))
     gain = paired_gain(labels, ensemble, members[best], seed=seed)
-    difference = diversity(labels, members)
-    return {
+    difference, networks = diversity(labels, members), int(np.count_nonzero(weights))
+    found: dict[str, Any] = {
         "test": measure(labels, ensemble, classes),
         "calibration": {
             "temperature": averaging.temperature,
-            "before": _calibration(labels, averaging.unscaled(members), classes),
+            "before": _calibration(labels, averaging.unscaled(made_of), classes),
             "after": _calibration(labels, ensemble, classes),
         },
         "members": [
-            {"name": name, "weight": float(weight), "test": figures, "without": asdict(each)}
+            {"name": name, "weight": float(weight), "test": figures, "without": each}
             for name, weight, figures, each in zip(names, weights, measured, without, strict=True)
         ],
         "diversity": {
@@ -68,8 +74,31 @@ def report(
             "error_correlation": _plain(difference.error_correlation),
         },
         "gain": {"over": names[best], **asdict(gain)},
-        **recommend(gain, names[best], len(labels), int(np.count_nonzero(weights))),
+        **recommend(gain, names[best], len(labels), ENSEMBLE, _costs(networks, viewed is not None)),
     }
+    if viewed is not None:
+        plain = averaging(members)
+        found["views"] = {
+            "without": headlines(labels, plain, classes),
+            "gain": asdict(paired_gain(labels, ensemble, plain, seed=seed)),
+        }
+        for record, probabilities in zip(found["members"], viewed, strict=True):
+            record["with_views"] = headlines(labels, probabilities, classes)
+    return found
+
+
+def _without(
+    labels: NDArray[Any], members: NDArray[Any], averaging: Averaging
+) -> list[dict[str, float] | None]:
+    if len(members) < 2:
+        return [None]
+    found = leave_one_out(labels, members, averaging.average, averaging.weights)
+    return [asdict(each) for each in found]
+
+
+def _costs(networks: int, views: bool) -> str:
+    words = "1 network" if networks == 1 else f"{networks} networks"
+    return f"it runs {words}{' on several views of each image' if views else ''}"
 
 
 def _calibration(
@@ -90,25 +119,33 @@ def headlines(
     return {name: figures[name] for name in HEADLINES}
 
 
-def recommend(gain: Gain, best: str, images: int, networks: int) -> dict[str, str]:
+def recommend(gain: Gain, best: str, images: int, joined: str, costs: str) -> dict[str, str]:
     """What to serve, and why, in words.
 
-    The ensemble must have a lower log-loss than the best member, beyond chance (the 95 % interval
-    of the gain lies above 0), and no lower accuracy beyond chance. Otherwise one network does.
+    What is made of all members must have a lower log-loss than the best of them, beyond chance (the
+    95 % interval of the gain lies above 0), and no lower accuracy beyond chance. Otherwise that one
+    member does.
+
+    Args:
+        gain: Over the best member.
+        best: Its name.
+        images: How many it was measured on.
+        joined: What is made of the members: "ensemble" or "soup".
+        costs: What that costs, in words.
     """
     low, high = gain.loss_ci95
     interval = f"95 % interval {low:+.4f} to {high:+.4f}, {images:,} test images"
     if low > NEGLIGIBLE and gain.accuracy_ci95[1] >= 0:
         why = (
-            f"the ensemble saves {gain.loss:.4f} of log-loss over {best}, its best member "
-            f"({interval}), and has {_points(gain.accuracy)}; it runs {networks} networks"
+            f"the {joined} saves {gain.loss:.4f} of log-loss over {best}, its best member "
+            f"({interval}), and has {_points(gain.accuracy)}; {costs}"
         )
-        return {"recommended": ENSEMBLE, "why": why}
+        return {"recommended": joined, "why": why}
     if high < -NEGLIGIBLE or gain.accuracy_ci95[1] < 0:
-        verdict = f"{best} alone is better than the ensemble"
+        verdict = f"{best} alone is better than the {joined}"
     else:
-        verdict = f"{best} alone is as good as the ensemble, as far as these images tell"
-    why = f"{verdict}: log-loss saved by the ensemble {gain.loss:+.4f} ({interval})"
+        verdict = f"{best} alone is as good as the {joined}, as far as these images tell"
+    why = f"{verdict}: log-loss saved by the {joined} {gain.loss:+.4f} ({interval})"
     return {"recommended": best, "why": why}
 
 

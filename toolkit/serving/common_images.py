@@ -1,4 +1,4 @@
-"""The images on which the members of an ensemble may be weighted, and those to measure it on."""
+"""The images by which members may be chosen and weighted, and those to measure them on."""
 
 import os
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def common_images(
         listing = list_source(data, progress)
         unknown = [name for name in listing.classes if name not in classes]
         if unknown:
-            raise UnknownClassesError(unknown, classes, "The ensemble")
+            raise UnknownClassesError(unknown, classes, "A member")
         test = _unseen(scan(listing, limit, progress), recorded, classes)
         root = test.root
     if not len(test):

@@ -62,21 +62,25 @@ def saved_model_size(folder: os.PathLike[str]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def load_members(models: Sequence[str | os.PathLike[str]]) -> list[Member]:
+def load_members(models: Sequence[str | os.PathLike[str]], fewest: int = 2) -> list[Member]:
     """Loads saved classifiers that are to be averaged.
 
     Classes are matched by name; their order is the first member's.
 
+    Args:
+        models: `models/NAME` (its newest version) or `models/NAME/VERSION`.
+        fewest: How many there must be: 1 or 2.
+
     Raises:
-        MemberError: There is only one; one is given twice; they know different classes; or one
-            was made by a version that prepared images otherwise.
+        MemberError: There are fewer; one is given twice; they know different classes; or one was
+            made by a version that prepared images otherwise.
         BundleError: One is missing or damaged.
     """
     given = [models] if isinstance(models, str | os.PathLike) else models
-    if len(given) < 2:
+    if len(given) < max(fewest, 1):
         received = ", ".join(map(str, given)) or "none"
         raise MemberError("at least two different models", received, "Give another one")
-    classifiers = [Classifier(model, TENSORFLOW) for model in models]
+    classifiers = [Classifier(model, TENSORFLOW) for model in given]
     paths = [classifier.bundle.path.resolve() for classifier in classifiers]
     for number, path in enumerate(paths):
         if path in paths[:number]:

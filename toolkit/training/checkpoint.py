@@ -29,7 +29,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     After each epoch it writes to `folder` the trained weights with the statistics of thawed
     BatchNorms, the optimizer's and the random generators' state, the history, and the best weights
-    so far (their moving averages, where the optimizer keeps such): each file appears whole or not
+    so far (their averages, where the optimizer keeps such): each file appears whole or not
     at all. A new `Checkpoint` on the same folder goes on from there (`resume`); where those files
     are damaged, it says so and starts anew.
 

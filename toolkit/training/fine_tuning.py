@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from toolkit.training.averaging import ValidateAverage
+from toolkit.training.averaging import averaging_callbacks
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.discriminative import Rate
 from toolkit.training.distillation import distilled
@@ -79,7 +79,7 @@ def fine_tune(
                 LossGuard(checkpoint, steps_per_epoch, epochs),
                 checkpoint,
                 *([ReduceOnPlateau(checkpoint)] if optimization.schedule == PLATEAU else []),
-                *([ValidateAverage()] if optimization.ema else []),
+                *averaging_callbacks(optimization, epochs),
                 *callbacks,
             ],
             shuffle=False,  # The batches are shuffled already.

@@ -42,6 +42,8 @@ class Optimization:
             they never are.
         ema: Momentum, 0 to 1, of a moving average of the weights that is kept beside them, and is
             what is validated and restored; 0: none.
+        swa: Share of the run, at its end, over which the rate is constant, and the mean of the
+            weights at the end of each epoch is what is validated and restored; 0: none.
         loss: What is minimized, one of `toolkit.training.losses.LOSSES`. Validation always measures
             plain cross-entropy.
         label_smoothing: Share of each label that is spread evenly over all classes, 0 to 1.
@@ -58,6 +60,7 @@ class Optimization:
     warmup: float | None = None
     clip_norm: float = CLIP_NORM
     ema: float = 0.0
+    swa: float = 0.0
     loss: str = CROSS_ENTROPY
     label_smoothing: float = 0.0
     teacher: str | None = None

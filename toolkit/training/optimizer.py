@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from toolkit.training.averaging import keep_epoch_averages
 from toolkit.training.discriminative import Rate, discriminative
 from toolkit.training.optimization import Optimization
 from toolkit.training.optimizer_entries import find_optimizer
@@ -28,7 +29,8 @@ def make_optimizer(
 
     Returns:
         The optimizer; with the schedule "plateau" it has a variable `plateau_factor`, which scales
-        the learning rate. For float16 it is wrapped in one that scales the loss.
+        the learning rate; with `swa`, variables for the mean of the weights. For float16 it is
+        wrapped in one that scales the loss.
 
     Raises:
         UnknownNameError: There is no such optimizer or schedule.
@@ -36,7 +38,9 @@ def make_optimizer(
     See Loshchilov and Hutter 2019 (AdamW).
     """
     wanted, entry = optimization, find_optimizer(optimization.optimizer)
-    rate = make_learning_rate(wanted.schedule, wanted.learning_rate, steps, wanted.warmup)
+    rate = make_learning_rate(
+        wanted.schedule, wanted.learning_rate, steps, wanted.warmup, wanted.swa
+    )
     values: dict[str, Any] = {
         "weight_decay": wanted.weight_decay,
         "global_clipnorm": wanted.clip_norm or None,
@@ -52,6 +56,8 @@ def make_optimizer(
     if wanted.schedule == PLATEAU:
         optimizer.plateau_factor = optimizer.add_variable((), "ones", name="plateau_factor")
         rate.factor = optimizer.plateau_factor
+    if wanted.swa:
+        keep_epoch_averages(optimizer, model)
     spared = [v for v in model.trainable_variables if len(v.shape) < 2]
     optimizer.exclude_from_weight_decay(var_list=spared)
     return scaled(optimizer, wanted.precision)
@@ -65,6 +71,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         learning_rate: The highest.
         steps: Of the whole run.
         warmup: Share of the run, 0 to 1; by default the schedule's own.
+        swa: Share of the run, at its end, over which the rate is constant.
 
     Attributes:
         factor: Scales the rate. Where it changes in a run, it must be a variable of the optimizer:
@@ -72,7 +79,12 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(
-        self, name: str, learning_rate: float, steps: int, warmup: float | None = None
+        self,
+        name: str,
+        learning_rate: float,
+        steps: int,
+        warmup: float | None = None,
+        swa: float = 0.0,
     ) -> None:
         super().__init__()
         self._config = {
@@ -80,8 +92,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             "learning_rate": learning_rate,
             "steps": steps,
             "warmup": warmup,
+            "swa": swa,
         }
-        self._rate = make_schedule(name, learning_rate, steps, warmup, keras.ops)
+        self._rate = make_schedule(name, learning_rate, steps, warmup, keras.ops, swa)
         self.factor: Any = 1.0
 
     def __call__(self, step: Any) -> Any:
@@ -94,11 +107,11 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_learning_rate(
-    name: str, learning_rate: float, steps: int, warmup: float | None = None
+    name: str, learning_rate: float, steps: int, warmup: float | None = None, swa: float = 0.0
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """A named schedule as a Keras object; the arguments are those of `Schedule`."""
-    if name != COSINE:
-        return Schedule(name, learning_rate, steps, warmup)
+    if name != COSINE or swa:
+        return Schedule(name, learning_rate, steps, warmup, swa)
     # Keras' own rounds otherwise inside a graph, and runs are to be repeated to the bit.
     rise = warm_up_steps(name, steps, warmup)
     return keras.optimizers.schedules.CosineDecay(

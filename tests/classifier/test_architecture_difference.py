@@ -45,3 +45,17 @@ def test_layers_that_are_joined_otherwise_are_a_difference():
     assert architecture_difference(joined(True), joined(True)) is None
     found = architecture_difference(joined(True), joined(False))
     assert found == "has Add 'sum' on other layers"
+
+
+def test_other_statistics_of_the_images_are_a_difference():
+    def normalized(mean):
+        layer = keras.layers.Normalization(axis=(1, 2, 3), name="mean_image")
+        inputs = keras.Input((2, 2, 3))
+        model = keras.Model(inputs, keras.layers.Flatten()(layer(inputs)))
+        layer.set_weights([np.full((2, 2, 3), mean), np.ones((2, 2, 3)), np.array(0)])
+        layer.finalize_state()
+        return model
+
+    assert architecture_difference(normalized(1), normalized(1)) is None
+    found = architecture_difference(normalized(1), normalized(2))
+    assert found == "has Normalization 'mean_image' with other statistics"

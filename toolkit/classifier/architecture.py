@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from toolkit.classifier.identity import neutral_config
 
@@ -17,7 +18,8 @@ LONGEST_VALUE = 40
 def architecture_difference(first: keras.Model, other: keras.Model) -> str | None:
     """How another network is built differently from the first.
 
-    Names of layers, initializers, penalties, dropout's rate, and what is trained do not count.
+    Names of layers, initializers, penalties, dropout's rate, and what is trained do not count; the
+    statistics by which pixels are normalized do.
 
     Args:
         first: Made of layers (functional).
@@ -39,6 +41,16 @@ def architecture_difference(first: keras.Model, other: keras.Model) -> str | Non
     for weight, its_weight in zip(first.weights, other.weights, strict=True):
         if weight.shape != its_weight.shape:
             return f"has {its_weight.path} of shape {its_weight.shape}, not {weight.shape}"
+    return _normalization_difference(first, other)
+
+
+def _normalization_difference(first: keras.Model, other: keras.Model) -> str | None:
+    """Of statistics of images, which are no weights that were trained, though kept as such."""
+    for layer, its in zip(first.layers, other.layers, strict=True):
+        if isinstance(layer, keras.layers.Normalization):
+            pairs = zip(layer.get_weights(), its.get_weights(), strict=True)
+            if not all(np.array_equal(*pair) for pair in pairs):
+                return f"has Normalization {its.name!r} with other statistics"
     return None
 
 

@@ -192,6 +192,7 @@ def test_snapshots_are_of_one_run_whose_rate_falls_as_often(snapshots):
         ({"backbones": ["resnet50", "resnet"]}, UnknownNameError, "resnet50"),
         ({"snapshots": 2, "epochs": 3}, OptionError, "a multiple of --snapshots 2"),
         ({"snapshots": 2, "epochs": 0}, OptionError, "a multiple of --snapshots 2"),
+        ({"snapshots": 2, "epochs": 2, "swa": 0.5}, OptionError, "left out with --snapshots"),
         ({"snapshots": 2, "schedule": "step"}, OptionError, "left out, or cosine"),
     ],
 )

@@ -50,8 +50,8 @@ class Making:
     seeds: int = 1
     snapshots: int = 1
 
-    def check(self, schedule: str, epochs: int | None) -> None:
-        """Refuses what makes no ensemble; the two are options of each training.
+    def check(self, schedule: str, epochs: int | None, swa: float) -> None:
+        """Refuses what makes no ensemble; the arguments are options of each training.
 
         Raises:
             OptionError: See above.
@@ -69,6 +69,8 @@ class Making:
         if self.snapshots > 1 and schedule != COSINE:
             rule = f"left out, or {COSINE}, with --snapshots, each of which ends a cosine"
             raise OptionError("--schedule", rule, schedule)
+        if self.snapshots > 1 and swa:
+            raise OptionError("--swa", "left out with --snapshots, which average no epochs", swa)
         if self.snapshots > 1 and epochs is not None and (epochs == 0 or epochs % self.snapshots):
             rule = f"a multiple of --snapshots {self.snapshots}, as each ends an epoch"
             raise OptionError("--epochs", rule, epochs)
@@ -140,7 +142,7 @@ def finetune_members(
     """
     making = Making(tuple(backbones), folds, seeds, snapshots)
     given = finetune_arguments(data, {**options, "seed": seed})
-    making.check(given["schedule"], given["epochs"])
+    making.check(given["schedule"], given["epochs"], given["swa"])
     check_callbacks(given["callbacks"])
     source, clock, reporter = as_source(data), Clock(), Reporter(quiet)
     for each in making.backbones:

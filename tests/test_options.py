@@ -18,6 +18,7 @@ GOOD = FinetuneOptions(
     weights="imagenet",
     image_size=None,
     split=(0.7, 0.15, 0.15),
+    calibrate=False,
     unfreeze=2,
     unfreeze_gradually=False,
     stage_factor=1.0,
@@ -183,6 +184,11 @@ def test_what_is_about_trained_stages_needs_some(unfreeze, option, value):
         f"--{option.replace('_', '-')} must be left out with --unfreeze none, which trains the "
         f"head alone. Received: {value!r}"
     )
+
+
+def test_a_resumed_run_may_be_calibrated_otherwise():
+    assert dataclasses.replace(GOOD, calibrate=True).compared == GOOD.compared
+    assert dataclasses.replace(GOOD, seed=1).compared != GOOD.compared
 
 
 def test_a_plateau_needs_patience():

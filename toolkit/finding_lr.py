@@ -36,6 +36,7 @@ NOT_TAKEN = (
     "patience",
     "time_budget",
     "tensorboard",
+    "calibrate",
     "callbacks",
     "resume",
 )

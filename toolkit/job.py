@@ -11,6 +11,7 @@ from toolkit.asking import make_options
 from toolkit.backbones.pooling import AVG
 from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE, make_room
+from toolkit.calibrating import Calibration, calibrate_choice, check_calibration
 from toolkit.choosing import Choice, choose, predict_split
 from toolkit.classifier.head import LINEAR
 from toolkit.clock import Clock
@@ -91,6 +92,7 @@ def finetune(
     mix: str = "none",
     imbalance: str = "none",
     views: int | None = None,
+    calibrate: bool = False,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
@@ -190,6 +192,9 @@ def finetune(
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.
+        calibrate: Divide the logits of what is kept by one temperature, found on the validation
+            split (Guo et al. 2017), so that it is as sure as it is right. No image changes its
+            class.
         engine: What runs frozen networks: "keras", "openvino-float32", "openvino-mixed",
             "openvino-bfloat16", or "auto": the fastest on this machine that agrees with Keras.
         cache_size: The cache's limit, such as "20GB"; what was not used for longest goes first.
@@ -203,7 +208,8 @@ def finetune(
             trained. Where one raises, training ends, what is best so far is saved, and then the
             error goes on; `resume=True` trains on from the last whole epoch.
         resume: Go on with the unfinished run that had the same options, if there is one; only
-            `time_budget` and `tensorboard` may be others, and no callback's state is kept.
+            `time_budget`, `tensorboard` and `calibrate` may be others, and no callback's state is
+            kept.
         quiet: Show no progress.
 
     Returns:
@@ -234,6 +240,7 @@ def finetune(
             reporter.say(f"Nothing to resume in {folder}: starting anew.")
         prepared = prepare(options, listing, weights_mirror, clock, reporter, fit_on_features)
         table = prepared.table
+        check_calibration(options, table)
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
             digest = data_digest(table)
             run.keep_data(digest)
@@ -244,11 +251,14 @@ def finetune(
             fitted = fit(prepared, trainable, run, clock, reporter, log, callbacks)
             choice = choose(prepared, trainable, fitted.checkpoint, reporter)
             reporter.say(f"Kept: {choice.chosen}: {choice.why}")
+            if options.calibrate:
+                choice = calibrate_choice(prepared, choice, reporter)
             if log:
                 _log_confusion(log, choice, prepared, reporter)
         with clock("test"):
             probabilities = predict_split(prepared, choice, TEST, reporter, "Testing")
             test_metrics = measure(table.split(TEST).labels, probabilities, table.classes)
+        calibration = Calibration(table, choice.temperature, choice.validation, probabilities)
         with clock("saving"), naming_full_disk("the bundle", folder):
             trained = Trained(
                 model=choice.model,
@@ -261,6 +271,7 @@ def finetune(
                     **({} if options.head == LINEAR else {"head": trainable.metrics}),
                     "validation": choice.metrics,
                     "test": test_metrics,
+                    **calibration.record(),
                 },
                 history=fitted.checkpoint.history,
                 test_probabilities=probabilities,
@@ -268,6 +279,7 @@ def finetune(
                     **_record(prepared, digest, trainable, fitted),
                     "timings": clock.parts,
                 },
+                complete=calibration.draw,
             )
             bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)
         if fitted.error:  # Only now: it must not cost what was trained.
@@ -313,8 +325,8 @@ def _log_confusion(
     log: TensorBoardLog, choice: Choice, prepared: Tunable, reporter: Reporter
 ) -> None:
     """Logs which classes of validation are taken for which by what is kept."""
-    predicted = choice.predicted
-    if predicted is None:
+    probabilities = choice.validation
+    if probabilities is None:
         probabilities = predict_split(prepared, choice, VALIDATION, reporter, "Validating")
-        predicted = probabilities.argmax(axis=1)
-    log.confusion(prepared.table.split(VALIDATION).labels, predicted, prepared.table.classes)
+    labels = prepared.table.split(VALIDATION).labels
+    log.confusion(labels, probabilities.argmax(axis=1), prepared.table.classes)

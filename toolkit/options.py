@@ -28,12 +28,12 @@ from toolkit.training.optimizer_entries import find_optimizer
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
 
-_MAY_DIFFER = ("time_budget", "tensorboard")
+_MAY_DIFFER = ("time_budget", "tensorboard", "calibrate")
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """What decides the features of images and their splits: what jobs have in common."""
+    """What jobs have in common: features and splits of images, and what is made of the result."""
 
     data: Source
     backbone: str
@@ -43,6 +43,7 @@ class FeatureOptions:
     normalize: str
     pooling: str
     split: Sequence[float] | str
+    calibrate: bool
     engine: str
     cache_size: int
     max_pixels: int
@@ -121,7 +122,7 @@ class FinetuneOptions(FeatureOptions):
 
     @property
     def compared(self) -> dict[str, Any]:
-        """What a resumed run must have had as well: all but how long it may take, and its log."""
+        """What a resumed run must have had as well: all that decides how it is trained."""
         options = asdict(self)
         return {name: value for name, value in options.items() if name not in _MAY_DIFFER}
 

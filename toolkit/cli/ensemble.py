@@ -8,6 +8,7 @@ import click
 from toolkit.cli.network_options import models_dir_option
 from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import source_options
+from toolkit.cli.trust_options import calibration_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,22 +86,10 @@ def _print(result: "EnsembleResult") -> None:
     why = metrics["why"]
     lines = [
         f"{why[0].upper()}{why[1:]}.",
-        _calibration(metrics["calibration"]),
+        calibration_line(metrics["calibration"]),
         *saved_lines(result.path),
     ]
     console.print("\n".join(lines), soft_wrap=True, markup=False)
-
-
-def _calibration(calibration: dict[str, Any]) -> str:
-    before, after = calibration["before"], calibration["after"]
-    error = f"{after['expected_calibration_error']:.2%}"
-    if calibration["temperature"] == 1:
-        return f"Calibration error {error}."
-    return (
-        f"Temperature {calibration['temperature']:.3f}, found on validation: calibration error "
-        f"{before['expected_calibration_error']:.2%} before, {error} after; log-loss "
-        f"{before['loss']:.4f} before, {after['loss']:.4f} after."
-    )
 
 
 def _table(metrics: dict[str, Any]) -> "Table":

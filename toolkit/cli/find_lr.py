@@ -22,6 +22,7 @@ NOT_TAKEN = {
     "patience",
     "time_budget",
     "tensorboard",
+    "calibrate",
     "resume",
 }
 """Options of finetune that do not matter here."""

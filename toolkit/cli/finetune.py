@@ -14,6 +14,7 @@ from toolkit.cli.source_options import (
     max_pixels_option,
     source_options,
 )
+from toolkit.cli.trust_options import calibrate_option, calibration_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -222,6 +223,7 @@ class Rate(click.ParamType):
     "cached; 0: training reads the images.  [default: one for each epoch, at most 8, as far as "
     "--cache-size allows]",
 )
+@calibrate_option
 @features_engine_option
 @cache_size_option
 @max_pixels_option
@@ -298,6 +300,8 @@ def _table(result: "FinetuneResult") -> "Table":
     table.add_row(
         "Test macro-F1, loss", f"{metrics['test']['macro_f1']:.3f}, {metrics['test']['loss']:.4f}"
     )
+    if "calibration" in metrics:
+        table.add_row("Calibration", calibration_line(metrics["calibration"]))
     parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.timings.items())
     table.add_row("Time", f"{sum(result.timings.values()):.0f} s: {parts}")
     return table

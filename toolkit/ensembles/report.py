@@ -56,8 +56,7 @@ def report(
         "test": measure(labels, ensemble, classes),
         "calibration": {
             "temperature": averaging.temperature,
-            "before": _calibration(labels, averaging.unscaled(members), classes),
-            "after": _calibration(labels, ensemble, classes),
+            **before_and_after(labels, averaging.unscaled(members), ensemble, classes),
         },
         "members": [
             {"name": name, "weight": float(weight), "test": figures, "without": asdict(each)}
@@ -69,6 +68,16 @@ def report(
         },
         "gain": {"over": names[best], **asdict(gain)},
         **recommend(gain, names[best], len(labels), int(np.count_nonzero(weights))),
+    }
+
+
+def before_and_after(
+    labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any], classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Log-loss, calibration error and Brier score of probabilities [N, K], unscaled and scaled."""
+    return {
+        "before": _calibration(labels, before, classes),
+        "after": _calibration(labels, after, classes),
     }
 
 

@@ -60,6 +60,7 @@ def classify(
     normalize: str = BACKBONE,
     split: Sequence[float] | str = "auto",
     calibrate: bool = False,
+    reject_below: float = 0.0,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
@@ -92,6 +93,9 @@ def classify(
         split: Shares of train, validation and test, where the data has no such folders or column.
         calibrate: Divide its logits by one temperature, found on the validation split (Guo et al.
             2017), so that it is as sure as it is right. No image changes its class.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is.
         engine: What runs the network; see `finetune`.
         cache_size: The cache's limit, such as "20GB". 0: no cache.
         max_pixels: Larger images are refused before they are decoded.
@@ -126,7 +130,9 @@ def classify(
             prepared, temperature = calibrate_probe(prepared)
         with clock("test"):
             probabilities = predict_probe(prepared, TEST, "Testing")
-            test_metrics = measure(table.split(TEST).labels, probabilities, table.classes)
+            test_metrics = measure(
+                table.split(TEST).labels, probabilities, table.classes, options.reject_below
+            )
         validation = predict_probe(prepared, VALIDATION, "Calibrating")
         calibration = Calibration(table, temperature, validation, probabilities)
         metrics = {**_metrics(prepared, test_metrics), **calibration.record()}
@@ -143,6 +149,7 @@ def classify(
                     history=[],
                     test_probabilities=probabilities,
                     run=run,
+                    reject_below=options.reject_below,
                     complete=calibration.draw,
                 )
                 bundle = save_bundle(trained, run_folder / "bundle", folder, reporter.progress)

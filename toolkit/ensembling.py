@@ -23,7 +23,7 @@ from toolkit.errors import NoTestImagesError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
-from toolkit.option_checks import check_whole, model_name
+from toolkit.option_checks import check_reject_below, check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
 from toolkit.run_record import data_digest, data_record, versions
@@ -50,6 +50,7 @@ def ensemble(
     average: str = ARITHMETIC,
     weights: str | Sequence[float] = EQUAL,
     calibrate: bool = False,
+    reject_below: float = 0.0,
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
@@ -73,6 +74,9 @@ def ensemble(
         calibrate: Scale the average's logarithms by one temperature, found on the images that all
             members have for validation (Guo et al. 2017), so that it is as sure as it is right. No
             image changes its class.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is, whatever the members do.
         data: Labelled images to test on; what a member has seen is left out. By default the
             images that all members have for test.
         models_dir: The model repository.
@@ -94,6 +98,7 @@ def ensemble(
     clock, reporter = Clock(), Reporter(quiet)
     folder = Path(models_dir).expanduser() / model_name(name, name)
     check_whole("--seed", seed, 0)
+    check_reject_below(reject_below)
     with clock("members"):
         members = load_members(models)
         weighting = check_weighting(weights, average, len(members))
@@ -103,6 +108,7 @@ def ensemble(
         "average": average,
         "weights": weighting,
         "calibrate": calibrate,
+        "reject_below": reject_below,
         "data": None if data is None else asdict(as_source(data)),
         "seed": seed,
     }
@@ -125,7 +131,7 @@ def ensemble(
             parts = _parts(members, networks, shares)
             model, preparations = join_models(parts, average, temperature)
         with clock("evidence"):
-            metrics = _metrics(members, validation, test, averaging, seed)
+            metrics = _metrics(members, validation, test, averaging, seed, reject_below)
         trained = Trained(
             model=model,
             table=images.record(test.table),
@@ -134,6 +140,7 @@ def ensemble(
             history=[],
             test_probabilities=averaging(test.members),
             run={},
+            reject_below=reject_below,
             complete=_finish(members, test, averaging),
         )
         trained.run.update(_record(trained, members, shares, options, clock))
@@ -168,11 +175,12 @@ def _metrics(
     test: _Predicted,
     averaging: Averaging,
     seed: int,
+    reject_below: float,
 ) -> dict[str, Any]:
     """The content of `metrics.json` but for latencies and sizes."""
     classes, names = test.table.classes, [member.name for member in members]
     labels = test.table.labels
-    metrics = report(labels, test.members, classes, names, averaging, seed)
+    metrics = report(labels, test.members, classes, names, averaging, seed, reject_below)
     labels, chosen_by = validation.table.labels, None
     if len(labels):
         chosen_by = measure(labels, averaging(validation.members), classes)

@@ -37,6 +37,7 @@ NOT_TAKEN = (
     "time_budget",
     "tensorboard",
     "calibrate",
+    "reject_below",
     "callbacks",
     "resume",
 )

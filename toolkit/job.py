@@ -93,6 +93,7 @@ def finetune(
     imbalance: str = "none",
     views: int | None = None,
     calibrate: bool = False,
+    reject_below: float = 0.0,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
@@ -195,6 +196,9 @@ def finetune(
         calibrate: Divide the logits of what is kept by one temperature, found on the validation
             split (Guo et al. 2017), so that it is as sure as it is right. No image changes its
             class.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is.
         engine: What runs frozen networks: "keras", "openvino-float32", "openvino-mixed",
             "openvino-bfloat16", or "auto": the fastest on this machine that agrees with Keras.
         cache_size: The cache's limit, such as "20GB"; what was not used for longest goes first.
@@ -208,8 +212,8 @@ def finetune(
             trained. Where one raises, training ends, what is best so far is saved, and then the
             error goes on; `resume=True` trains on from the last whole epoch.
         resume: Go on with the unfinished run that had the same options, if there is one; only
-            `time_budget`, `tensorboard` and `calibrate` may be others, and no callback's state is
-            kept.
+            `time_budget`, `tensorboard`, `calibrate` and `reject_below` may be others, and no
+            callback's state is kept.
         quiet: Show no progress.
 
     Returns:
@@ -257,7 +261,9 @@ def finetune(
                 _log_confusion(log, choice, prepared, reporter)
         with clock("test"):
             probabilities = predict_split(prepared, choice, TEST, reporter, "Testing")
-            test_metrics = measure(table.split(TEST).labels, probabilities, table.classes)
+            test_metrics = measure(
+                table.split(TEST).labels, probabilities, table.classes, options.reject_below
+            )
         calibration = Calibration(table, choice.temperature, choice.validation, probabilities)
         with clock("saving"), naming_full_disk("the bundle", folder):
             trained = Trained(
@@ -279,6 +285,7 @@ def finetune(
                     **_record(prepared, digest, trainable, fitted),
                     "timings": clock.parts,
                 },
+                reject_below=options.reject_below,
                 complete=calibration.draw,
             )
             bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)

@@ -14,6 +14,7 @@ from toolkit.option_checks import (
     NO_STAGES,
     check_learning_rate,
     check_range,
+    check_reject_below,
     check_warmup,
     check_whole,
 )
@@ -28,7 +29,7 @@ from toolkit.training.optimizer_entries import find_optimizer
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
 
-_MAY_DIFFER = ("time_budget", "tensorboard", "calibrate")
+_MAY_DIFFER = ("time_budget", "tensorboard", "calibrate", "reject_below")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class FeatureOptions:
     pooling: str
     split: Sequence[float] | str
     calibrate: bool
+    reject_below: float
     engine: str
     cache_size: int
     max_pixels: int
@@ -53,6 +55,7 @@ class FeatureOptions:
         check_fractions(self.split)
         check_whole("--seed", self.seed, 0)
         limit = LARGEST_IMAGE
+        check_reject_below(self.reject_below)
         check_range("--max-pixels", f"from 1 to {limit:,}", self.max_pixels, 1, limit)
 
 

@@ -8,7 +8,7 @@ import click
 from toolkit.cli.network_options import models_dir_option
 from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import source_options
-from toolkit.cli.trust_options import calibration_line
+from toolkit.cli.trust_options import answered_line, calibration_line, reject_below_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     help="Scale the average by a temperature, found on common validation images, so that it is as "
     "sure as it is right.",
 )
+@reject_below_option
 @click.option(
     "--data",
     metavar="SOURCE",
@@ -87,6 +88,7 @@ def _print(result: "EnsembleResult") -> None:
     lines = [
         f"{why[0].upper()}{why[1:]}.",
         calibration_line(metrics["calibration"]),
+        *map(answered_line, filter(None, [metrics["test"].get("selective")])),
         *saved_lines(result.path),
     ]
     console.print("\n".join(lines), soft_wrap=True, markup=False)

@@ -23,6 +23,7 @@ NOT_TAKEN = {
     "time_budget",
     "tensorboard",
     "calibrate",
+    "reject_below",
     "resume",
 }
 """Options of finetune that do not matter here."""

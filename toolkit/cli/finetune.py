@@ -14,7 +14,12 @@ from toolkit.cli.source_options import (
     max_pixels_option,
     source_options,
 )
-from toolkit.cli.trust_options import calibrate_option, calibration_line
+from toolkit.cli.trust_options import (
+    answered_line,
+    calibrate_option,
+    calibration_line,
+    reject_below_option,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -224,6 +229,7 @@ class Rate(click.ParamType):
     "--cache-size allows]",
 )
 @calibrate_option
+@reject_below_option
 @features_engine_option
 @cache_size_option
 @max_pixels_option
@@ -300,6 +306,8 @@ def _table(result: "FinetuneResult") -> "Table":
     table.add_row(
         "Test macro-F1, loss", f"{metrics['test']['macro_f1']:.3f}, {metrics['test']['loss']:.4f}"
     )
+    if "selective" in metrics["test"]:
+        table.add_row("Answered", answered_line(metrics["test"]["selective"]))
     if "calibration" in metrics:
         table.add_row("Calibration", calibration_line(metrics["calibration"]))
     parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.timings.items())

@@ -11,6 +11,27 @@ calibrate_option = click.option(
     "as sure as it is right.",
 )
 
+reject_below_option = click.option(
+    "--reject-below",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="PROBABILITY",
+    help="Where the highest probability is lower, the saved model gives no label. 0: never.",
+)
+
+
+def answered_line(selective: dict[str, Any]) -> str:
+    """`selective` of measured figures in one sentence."""
+    least = f"probability at least {selective['reject_below']:g}"
+    if not selective["answered"]:
+        return f"No image is answered ({least})."
+    low, high = selective["accuracy_ci95"]
+    return (
+        f"{selective['coverage']:.2%} of the images are answered ({least}), and of these "
+        f"{selective['accuracy']:.2%} rightly (95 % interval {low:.2%} to {high:.2%})."
+    )
+
 
 def calibration_line(calibration: dict[str, Any]) -> str:
     """`calibration` of `metrics.json` in one sentence."""

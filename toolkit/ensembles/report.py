@@ -27,6 +27,7 @@ def report(
     names: Sequence[str],
     averaging: Averaging,
     seed: int = 0,
+    reject_below: float = 0.0,
 ) -> dict[str, Any]:
     """Measures an ensemble, its members, and what each is worth, on test images.
 
@@ -37,6 +38,7 @@ def report(
         names: The M members' names.
         averaging: How they are averaged.
         seed: Of the bootstrap.
+        reject_below: The ensemble's; see `measure`.
 
     Returns:
         `test`: the ensemble's figures, as `measure` gives them. `calibration`: its temperature, and
@@ -53,7 +55,7 @@ def report(
     gain = paired_gain(labels, ensemble, members[best], seed=seed)
     difference = diversity(labels, members)
     return {
-        "test": measure(labels, ensemble, classes),
+        "test": measure(labels, ensemble, classes, reject_below),
         "calibration": {
             "temperature": averaging.temperature,
             **before_and_after(labels, averaging.unscaled(members), ensemble, classes),

@@ -14,10 +14,10 @@ from toolkit.data.files import find_files
 from toolkit.data.parts import read_image
 from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
-from toolkit.errors import BundleError, OptionError, UnreadableImageError
+from toolkit.errors import BundleError, UnreadableImageError
 from toolkit.evaluation.metrics import rejects
 from toolkit.serving.bundle import MEND, Bundle, find_bundle
-from toolkit.serving.engines import LARGEST_DIFFERENCE, TENSORFLOW, check_engine, choose_engine
+from toolkit.serving.engines import TENSORFLOW, check_engine, choose_engine
 
 if TYPE_CHECKING:
     import keras
@@ -107,9 +107,6 @@ class Classifier:
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{self.bundle.extra / 'run.json'} lacks what is needed ({error})"
             raise BundleError(self.bundle.path, problem, MEND) from error
-        if engine in LARGEST_DIFFERENCE and len(self._preparations()) > 1:
-            rule = "tensorflow or auto for an ensemble whose members prepare images differently"
-            raise OptionError("--engine", rule, engine)
 
     def _preparations(self) -> list[dict[str, Any]]:
         """As `run.json` has them: of an ensemble, one for each of its network's inputs."""
@@ -158,13 +155,13 @@ class Classifier:
         from toolkit.data.prepare import Preparation
         from toolkit.serving.network import FastNetwork
 
-        preparation, *others = self.preparations
         engine = choose_engine(self.engine, images)
         # A bundle of another version of the toolkit may prepare images in another way.
-        if engine == TENSORFLOW or others or preparation.version != Preparation.version:
+        others = [each for each in self.preparations if each.version != Preparation.version]
+        if engine == TENSORFLOW or others:
             return self.predict_bytes
         if engine not in self._networks:
-            network = FastNetwork(engine, self.bundle, self._saved_model, preparation)
+            network = FastNetwork(engine, self.bundle, self._saved_model, self.preparations)
             self._networks[engine] = network
         return self._networks[engine]
 

@@ -35,7 +35,7 @@ def export_saved_model(
             takes a list of these, an input for each distinct preparation.
         classes: The K classes' names.
         preparation: What was done to the images that the model was trained on; of an ensemble, what
-            is done to each image for each input. An image is decoded once for each.
+            is done to each image for each input.
         folder: Must not exist.
         reject_below: The threshold; 0: each image gets a label.
     """
@@ -78,10 +78,10 @@ def _not_empty(images: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
 
 
 def _bytes_endpoint(answer: Callable, preparations: Sequence[Preparation]) -> Callable:
-    readers = [make_batch_reader(preparation) for preparation in preparations]
+    read = make_batch_reader(preparations)
 
     def respond(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer([read(image_bytes) for read in readers])
+        return answer(read(image_bytes))
 
     return _traced(respond, "image_bytes", [], tf.string)
 

@@ -42,7 +42,7 @@ class FastNetwork:
         self._fast = in_full_batches(run, openvino.BATCH_SIZE)
         self._network = served.network
         self._trusted: Run | None = None
-        self._readers = [_make_reader(each) for each in preparations]
+        self._read = _make_reader(tuple(preparations))
 
     def __call__(self, images: Sequence[bytes]) -> np.ndarray:
         """Probabilities float32 [N, K] of N encoded images.
@@ -50,8 +50,7 @@ class FastNetwork:
         Raises:
             tensorflow.errors.InvalidArgumentError: One cannot be decoded; it names the place.
         """
-        encoded = tf.constant(images, tf.string)
-        prepared = [read(encoded).numpy() for read in self._readers]
+        prepared = [each.numpy() for each in self._read(tf.constant(images, tf.string))]
         if self._trusted is None:
             self._trusted = self._choose(prepared)
         return self._trusted(*prepared)
@@ -71,9 +70,11 @@ class FastNetwork:
 
 
 @functools.cache
-def _make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
+def _make_reader(
+    preparations: tuple[Preparation, ...],
+) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     encoded = tf.TensorSpec([None], tf.string)
-    return tf.function(make_batch_reader(preparation), input_signature=[encoded])
+    return tf.function(make_batch_reader(preparations), input_signature=[encoded])
 
 
 def _folder(bundle: Bundle) -> Path:

@@ -66,6 +66,12 @@ BENCHMARKS = {
             5,
         ),
         Benchmark(
+            "ensemble-serving",
+            "benchmarks.ensemble_serving",
+            "The SavedModel of an ensemble against its members' networks alone.",
+            9,
+        ),
+        Benchmark(
             "start-up",
             "benchmarks.start_up",
             "Whole processes: help, and the prediction of one photo.",

@@ -16,7 +16,7 @@ import io
 import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -86,10 +86,15 @@ def _alternate(
 
 
 def _latency(request: Request, inputs: Any) -> float:
+    return median_latency(request, [inputs[k : k + 1] for k in range(len(inputs))], REQUESTS)
+
+
+def median_latency(request: Request, inputs: Sequence[Any], requests: int) -> float:
+    """Milliseconds of a request: the median of some, each with another of the inputs."""
     seconds = []
-    for place in itertools.islice(itertools.cycle(range(len(inputs))), REQUESTS):
+    for each in itertools.islice(itertools.cycle(inputs), requests):
         start = time.perf_counter()
-        request(inputs[place : place + 1])
+        request(each)
         seconds.append(time.perf_counter() - start)
     return 1000 * statistics.median(seconds)
 
@@ -112,8 +117,8 @@ def _bundle_request(loaded: Any) -> Request:
 
 def _decoding_request(preparation: Preparation) -> Request:
     spec = [tf.TensorSpec([None], tf.string)]
-    read = tf.function(make_batch_reader(preparation), input_signature=spec)
-    return lambda data: read(tf.constant(data)).numpy()
+    read = tf.function(make_batch_reader([preparation]), input_signature=spec)
+    return lambda data: read(tf.constant(data))[0].numpy()
 
 
 def _pillow_request(model: keras.Model, preparation: Preparation) -> Request:

@@ -37,6 +37,7 @@ def make_trained(
     shares=(0.5, 0.25, 0.25),
     split_seed=0,
     classes=None,
+    reject_below=0.0,
 ):
     """An untrained network's bundle-to-be; the probabilities are its own, or almost."""
     listing = list_source(folder)
@@ -63,6 +64,7 @@ def make_trained(
             "preparation": dataclasses.asdict(preparation),
             "data": {"root": str(table.root)},
         },
+        reject_below=reject_below,
     )
 
 

@@ -29,6 +29,7 @@ ORDER = [
     ["asking", "checks", "precision_search", "preparing", "rate_search"],
     ["unfreezing"],
     ["choosing"],
+    ["calibrating"],
     ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
     ["scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],

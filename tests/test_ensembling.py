@@ -13,6 +13,7 @@ import toolkit
 from tests.bundles import make_bundle, rows_of
 from tests.conftest import draw_image, write_images
 from toolkit.cli.main import run
+from toolkit.data.prepare import Preparation
 from toolkit.ensembles.calibration import apply_temperature, fit_temperature
 from toolkit.ensembles.weights import convex_weights
 from toolkit.errors import (
@@ -126,9 +127,26 @@ def test_evaluate_leaves_out_what_a_member_has_seen(together, images):
     assert measured.metrics["loss"] == pytest.approx(together.metrics["test"]["loss"], abs=1e-6)
 
 
-def test_engines_that_take_one_input_are_refused(together):
-    with pytest.raises(OptionError, match="tensorflow or auto for an ensemble"):
-        toolkit.load(together.path, "openvino-float32")
+@pytest.fixture
+def inputs_of_one_size(members, images, tmp_path, unchecked):
+    """An ensemble whose inputs differ in nothing but how images are cropped. Not to be changed."""
+    centre = Preparation(12, 10, 10**6)
+    options = {"shares": (0.1, 0.7, 0.2), "preparation": centre, "seed": 4}
+    other = make_bundle(tmp_path / "other", images, **options)
+    shares = {"weights": [0.3, 0.7], "models_dir": tmp_path, "quiet": True}
+    return toolkit.ensemble([other, members[1]], "sizes", **shares).path
+
+
+def test_openvino_takes_all_inputs_in_their_order(together, inputs_of_one_size, images, caplog):
+    files = sorted(images.rglob("*.jpg"))[::4]
+    for model in (together.path, inputs_of_one_size):
+        assert len(toolkit.load(model).preparations) == 2
+        classifier = toolkit.load(model, "openvino-float32")
+        given = np.array([each.probabilities for each in classifier.predict(files)])
+        assert list(classifier._networks) == ["openvino-float32"]
+        expected = [each.probabilities for each in toolkit.load(model, "tensorflow").predict(files)]
+        np.testing.assert_allclose(given, expected, atol=1e-5)
+    assert caplog.messages == [], "else the SavedModel itself was taken"
 
 
 @pytest.fixture
@@ -149,7 +167,8 @@ def test_weights_are_found_on_common_validation_images(members, images, tmp_path
     each = [predictions(member, [images / row["path"] for row in rows]) for member in members]
     found = [member["weight"] for member in result.metrics["members"]]
     np.testing.assert_allclose(found, convex_weights(labels, np.array(each)), atol=1e-5)
-    temperature = fit_temperature(labels, toolkit.average_probabilities(each, weights=found))
+    averaged = toolkit.average_probabilities(each, weights=found)
+    temperature = fit_temperature(labels, averaged, unknown=1)
     assert result.metrics["calibration"]["temperature"] == pytest.approx(temperature, abs=1e-4)
     assert (result.path / "assets.extra" / "reliability.png").is_file()
     files = sorted(data.rglob("*.jpg"))

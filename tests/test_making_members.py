@@ -129,6 +129,16 @@ def test_time_and_log_are_shared_out(images, tmp_path, made):
     assert logs == [str(tmp_path / "log" / f"seed-{seed}") for seed in (7, 8)]
 
 
+def test_folds_are_calibrated_each_on_its_own_and_others_together(images, tmp_path, made):
+    folds = make(images, tmp_path, folds=2, calibrate=True, reject_below=0.5)
+    seeds = make(images, tmp_path, seeds=2, calibrate=True)
+    assert [job.options.calibrate for job, _ in made] == [True, True, False, False]
+    assert [job.options.reject_below for job, _ in made] == [0.0] * 4
+    assert folds.metrics["calibration"]["temperature"] == 1
+    assert seeds.metrics["calibration"]["temperature"] != 1
+    assert folds.run["reject_below"] == 0.5
+
+
 def test_finished_members_stay_where_a_run_is_resumed(images, tmp_path, made, monkeypatch):
     module = sys.modules["toolkit.making_members"]
     run = module.run_job

@@ -18,6 +18,8 @@ GOOD = FinetuneOptions(
     weights="imagenet",
     image_size=None,
     split=(0.7, 0.15, 0.15),
+    calibrate=False,
+    reject_below=0.0,
     unfreeze=2,
     unfreeze_gradually=False,
     stage_factor=1.0,
@@ -117,6 +119,11 @@ GOOD = FinetuneOptions(
             "even",
             "--imbalance must be one of none, auto, logit-adjustment, class-weights, resample.",
         ),
+        ("reject_below", 1, "--reject-below must be a number from 0 up to, not including, 1."),
+        ("reject_below", -0.1, "--reject-below must be a number from 0 up to, not including, 1."),
+        ("reject_below", float("nan"), "--reject-below must be a number from 0 up to"),
+        ("reject_below", "half", "--reject-below must be a number from 0 up to"),
+        ("reject_below", True, "--reject-below must be a number from 0 up to"),
         ("max_pixels", 0, "--max-pixels must be from 1 to 178,956,970. Received: 0"),
         ("max_pixels", 10**9, "--max-pixels must be from 1 to 178,956,970. Received: 1000000000"),
     ],
@@ -145,6 +152,8 @@ def test_an_impossible_value_is_refused_with_the_rule(name, value, rule):
         ("views", 0),
         ("views", None),
         ("cache_size", 0),
+        ("reject_below", 0),
+        ("reject_below", 0.999),
         ("max_pixels", 1),
         ("max_pixels", 178_956_970),
         ("seed", 2**31 - 1),
@@ -185,6 +194,11 @@ def test_what_is_about_trained_stages_needs_some(unfreeze, option, value):
         f"--{option.replace('_', '-')} must be left out with --unfreeze none, which trains the "
         f"head alone. Received: {value!r}"
     )
+
+
+def test_a_resumed_run_may_be_calibrated_otherwise():
+    assert dataclasses.replace(GOOD, calibrate=True, reject_below=0.5).compared == GOOD.compared
+    assert dataclasses.replace(GOOD, seed=1).compared != GOOD.compared
 
 
 def test_a_plateau_needs_patience():

@@ -1,8 +1,8 @@
 """What is kept: the probe, or the fine-tuned network."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -12,7 +12,9 @@ from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
+from toolkit.options import FeatureOptions
 from toolkit.preparing import Prepared, Tunable
+from toolkit.probing import P
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.unfreezing import Trainable
@@ -20,6 +22,8 @@ from toolkit.unfreezing import Trainable
 PROBE, TRAINED_HEAD, FINETUNED = "probe", "head", "finetuned"
 SNAPSHOT = "snapshot"
 PREDICTION_BATCH = 64
+
+Options = TypeVar("Options", bound=FeatureOptions)
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,16 @@ class Choice:
         why: In words.
         metrics: Its figures on validation.
         model: The classifier, with its weights.
-        predicted: The fine-tuned network's classes of validation, int [N], where that is kept.
+        validation: Its probabilities for validation, float32 [N, K], where they are known already.
+        temperature: By which its logits were divided, if they were.
     """
 
     chosen: str
     why: str
     metrics: dict[str, Any]
     model: keras.Model
-    predicted: np.ndarray | None = None
+    validation: np.ndarray | None = None
+    temperature: float = 1.0
 
 
 def choose(
@@ -46,22 +52,21 @@ def choose(
 ) -> Choice:
     """Takes what is best on validation."""
     model, probed = trainable.model, prepared.probed
-    measured, predicted = {PROBE: probed.metrics}, None
+    measured, probabilities = {PROBE: probed.metrics}, None
     if trainable.metrics is not probed.metrics:
         measured[TRAINED_HEAD] = trainable.metrics
     if checkpoint.best_epoch:
         validation = prepared.table.split(VALIDATION)
         probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
-        predicted = probabilities.argmax(axis=1)
         measured[FINETUNED] = measure(validation.labels, probabilities, validation.classes)
     # The cheaper is kept where it is as good: it comes first.
     chosen = max(measured, key=lambda name: (measured[name]["accuracy"], -measured[name]["loss"]))
     if chosen != FINETUNED and checkpoint.best_epoch:
         checkpoint.restore_start(model)
-        predicted = None
+        probabilities = None
     if chosen == PROBE and TRAINED_HEAD in measured:
         model = attach_head(prepared.network.model, probed.probe.kernel, probed.probe.bias)
-    return Choice(chosen, _why(measured, checkpoint), measured[chosen], model, predicted)
+    return Choice(chosen, _why(measured, checkpoint), measured[chosen], model, probabilities)
 
 
 def take_snapshot(
@@ -72,7 +77,7 @@ def take_snapshot(
     probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
     metrics = measure(validation.labels, probabilities, validation.classes)
     why = f"the end of cycle {number} of {of}"
-    return Choice(SNAPSHOT, why, metrics, model, probabilities.argmax(axis=1))
+    return Choice(SNAPSHOT, why, metrics, model, probabilities)
 
 
 def _why(measured: dict[str, dict[str, Any]], checkpoint: Checkpoint) -> str:
@@ -104,14 +109,22 @@ def predict_split(
     if choice.chosen != PROBE:
         table = prepared.table.split(split)
         return predict(choice.model, table, prepared.preparation, reporter, what)
-    return predict_probe(prepared, split, what)
+    return predict_probe(scale_probe(prepared, choice.temperature), split, what)
+
+
+def scale_probe(prepared: Prepared[Options, P], temperature: float) -> Prepared[Options, P]:
+    """The same, with a probe whose logits are divided by a temperature."""
+    probe = prepared.probed.probe.scaled(1 / temperature)
+    return replace(prepared, probed=replace(prepared.probed, probe=probe))
 
 
 def predict_probe(prepared: Prepared, split: str, what: str) -> np.ndarray:
     """Probabilities float32 [N, K] of a split's images, by the probe as it will be served."""
     probed = prepared.probed
-    features = probed.features.split(split)
-    exact = prepared.frozen.exact(features, probed.engine, prepared.table, what)
+    exact = probed.validation
+    if split != VALIDATION:
+        features = probed.features.split(split)
+        exact = prepared.frozen.exact(features, probed.engine, prepared.table, what)
     return probed.probe.predict(exact.values)
 
 

@@ -13,6 +13,7 @@ from toolkit.asking import feature_values
 from toolkit.backbones.pooling import AVG
 from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE, make_room
+from toolkit.calibrating import Calibration, calibrate_probe, check_calibration
 from toolkit.choosing import PROBE, predict_probe
 from toolkit.classifier.engine import Engine
 from toolkit.classifier.features import Features
@@ -59,6 +60,8 @@ def classify(
     crop: str = CENTER,
     normalize: str = BACKBONE,
     split: Sequence[float] | str = "auto",
+    calibrate: bool = False,
+    reject_below: float = 0.0,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
@@ -89,6 +92,11 @@ def classify(
         crop: How an image gets the network's aspect ratio: "center", "squash" or "pad".
         normalize: By which statistics pixels are normalized; see `finetune`.
         split: Shares of train, validation and test, where the data has no such folders or column.
+        calibrate: Divide its logits by one temperature, found on the validation split (Guo et al.
+            2017), so that it is as sure as it is right. No image changes its class.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is.
         engine: What runs the network; see `finetune`.
         cache_size: The cache's limit, such as "20GB". 0: no cache.
         max_pixels: Larger images are refused before they are decoded.
@@ -118,11 +126,19 @@ def classify(
             listing = list_source(source, reporter.progress)
         read = partial(read_images, options, listing, reporter)
         prepared = prepare(options, read, weights_mirror, clock, reporter, _fit, layer)
-        table = prepared.table
+        table, temperature = prepared.table, 1.0
+        check_calibration(options, table)
+        if options.calibrate:
+            prepared, temperature = calibrate_probe(prepared)
         with clock("test"):
             probabilities = predict_probe(prepared, TEST, "Testing")
-            test_metrics = measure(table.split(TEST).labels, probabilities, table.classes)
-        metrics, run = _metrics(prepared, test_metrics), _record(prepared, clock)
+            test_metrics = measure(
+                table.split(TEST).labels, probabilities, table.classes, options.reject_below
+            )
+        validation = predict_probe(prepared, VALIDATION, "Calibrating")
+        calibration = Calibration(table, temperature, validation, probabilities)
+        metrics = {**_metrics(prepared, test_metrics), **calibration.record()}
+        run = _record(prepared, clock)
         bundle = None
         if run_folder is not None:
             with clock("saving"), naming_full_disk("the bundle", folder):
@@ -135,6 +151,8 @@ def classify(
                     history=[],
                     test_probabilities=probabilities,
                     run=run,
+                    reject_below=options.reject_below,
+                    complete=calibration.draw,
                 )
                 bundle = save_bundle(trained, run_folder / "bundle", folder, reporter.progress)
     if options.cache_size:

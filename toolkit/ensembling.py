@@ -20,7 +20,7 @@ from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
-from toolkit.option_checks import check_whole, model_name
+from toolkit.option_checks import check_reject_below, check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
 from toolkit.run_record import joined_record
@@ -49,6 +49,7 @@ def ensemble(
     weights: str | Sequence[float] = EQUAL,
     calibrate: bool = False,
     tta: str | Sequence[str] = "",
+    reject_below: float = 0.0,
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
@@ -77,6 +78,9 @@ def ensemble(
             "crops" (the centre and the four corners of the image, each 0.875 of its sides) and
             "scales" (also magnified 1.15 times); of several of them, the product. It costs as many
             runs of each network. With it, one model is enough.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is, whatever the members do.
         data: Labelled images to test on; what a member has seen is left out. By default the
             images that all members have for test.
         models_dir: The model repository.
@@ -99,6 +103,7 @@ def ensemble(
     folder = Path(models_dir).expanduser() / model_name(name, name)
     check_whole("--seed", seed, 0)
     tta = check_tta(tta)
+    check_reject_below(reject_below)
     with clock("members"):
         members = load_members(models, fewest=1 if tta else 2)
         weighting = check_weighting(weights, average, len(members))
@@ -110,6 +115,7 @@ def ensemble(
         "weights": weighting,
         "calibrate": calibrate,
         "tta": list(tta),
+        "reject_below": reject_below,
         "data": None if data is None else asdict(as_source(data)),
         "seed": seed,
     }
@@ -133,7 +139,8 @@ def ensemble(
             parts = _parts(members, networks, shares)
             model, preparations = join_models(parts, average, temperature)
         with clock("evidence"):
-            metrics = _metrics(members, plain, (validation, test) if tta else None, averaging, seed)
+            viewed = (validation, test) if tta else None
+            metrics = _metrics(members, plain, viewed, averaging, seed, reject_below)
             out_of_fold = None if tta else _out_of_fold(held_out, averaging)
             if out_of_fold:
                 table, [said] = out_of_fold.table, out_of_fold.members
@@ -146,6 +153,7 @@ def ensemble(
             history=[],
             test_probabilities=averaging(test.members),
             run={},
+            reject_below=reject_below,
             complete=_finish(members, test, averaging, out_of_fold),
         )
         trained.run.update(_record(trained, members, shares, options, clock))
@@ -178,6 +186,7 @@ def _metrics(
     viewed: tuple[Predicted, Predicted] | None,
     averaging: Averaging,
     seed: int,
+    reject_below: float,
 ) -> dict[str, Any]:
     """The content of `metrics.json` but for latencies and sizes.
 
@@ -187,11 +196,12 @@ def _metrics(
         viewed: What they say of several views of these images, where they average such.
         averaging: How they are averaged.
         seed: Of the bootstrap.
+        reject_below: See `ensemble`.
     """
     validation, test = plain
     classes, names = test.table.classes, [member.name for member in members]
     labels, said = test.table.labels, viewed[1].members if viewed else None
-    metrics = report(labels, test.members, classes, names, averaging, seed, said)
+    metrics = report(labels, test.members, classes, names, averaging, seed, said, reject_below)
     labels, chosen_by = validation.table.labels, None
     if len(labels):
         chosen_by = measure(labels, averaging((viewed or plain)[0].members), classes)

@@ -220,6 +220,16 @@ class NoTestImagesError(ToolkitError, ValueError):
         )
 
 
+class TooFewToCalibrateError(ToolkitError, ValueError):
+    """Too few validation images to find a temperature on."""
+
+    def __init__(self, needed: int, count: int) -> None:
+        super().__init__(
+            f"--calibrate needs {needed} validation images. There are {count}; add images, give "
+            "validation a larger share with --split, or leave --calibrate out."
+        )
+
+
 class TooFewToFitError(ToolkitError, ValueError):
     """Too few images to choose by, of those that all members have for validation."""
 

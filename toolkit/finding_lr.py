@@ -40,6 +40,8 @@ NOT_TAKEN = (
     "teacher",
     "teacher_share",
     "teacher_temperature",
+    "calibrate",
+    "reject_below",
     "callbacks",
     "resume",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toolkit.cache import make_room
+from toolkit.calibrating import Calibration, calibrate_choice, check_calibration
 from toolkit.choosing import Choice, choose, predict_split, take_snapshot
 from toolkit.classifier.head import LINEAR
 from toolkit.clock import Clock
@@ -76,6 +77,7 @@ def run_job(
         if job.resume and not run.resumed:
             reporter.say(f"Nothing to resume in {folder}: starting anew.")
         prepared = prepare(options, read, job.weights_mirror, clock, reporter, fit_on_features)
+        check_calibration(options, prepared.table)
         with clock("fine-tuning"), naming_full_disk("the state of the training", folder):
             trainable, fitted = _train(job, prepared, run, clock, reporter, log)
             kept = _snapshots(job, prepared, trainable, fitted, clock, reporter)
@@ -131,6 +133,8 @@ def _choose(
 ) -> Choice:
     choice = choose(prepared, trainable, fitted.checkpoint, reporter)
     reporter.say(f"Kept: {choice.chosen}: {choice.why}")
+    if prepared.options.calibrate:
+        choice = calibrate_choice(prepared, choice, reporter)
     if log:
         _log_confusion(log, choice, prepared, reporter)
     return choice
@@ -149,6 +153,8 @@ def _snapshots(
         with clock("fine-tuning"):
             fitted.checkpoint.restore_snapshot(trainable.model, number)
             choice = take_snapshot(prepared, trainable.model, number, job.snapshots, reporter)
+            if job.options.calibrate:
+                choice = calibrate_choice(prepared, choice, reporter)
         yield job.folder.with_name(f"{job.folder.name}-snapshot-{number}"), choice
 
 
@@ -161,7 +167,8 @@ def _trained(
     probabilities: np.ndarray,
     clock: Clock,
 ) -> Trained:
-    table = prepared.table
+    table, rejected = prepared.table, prepared.options.reject_below
+    calibration = Calibration(table, choice.temperature, choice.validation, probabilities)
     return Trained(
         model=choice.model,
         table=table,
@@ -172,7 +179,8 @@ def _trained(
             "probe": prepared.probed.metrics,
             **({} if prepared.options.head == LINEAR else {"head": trainable.metrics}),
             "validation": choice.metrics,
-            "test": measure(table.split(TEST).labels, probabilities, table.classes),
+            "test": measure(table.split(TEST).labels, probabilities, table.classes, rejected),
+            **calibration.record(),
         },
         history=fitted.checkpoint.history,
         test_probabilities=probabilities,
@@ -181,6 +189,8 @@ def _trained(
             "member_of": job.member_of,
             "timings": clock.parts,
         },
+        reject_below=rejected,
+        complete=calibration.draw,
     )
 
 
@@ -211,8 +221,8 @@ def _log_confusion(
     log: TensorBoardLog, choice: Choice, prepared: Tunable, reporter: Reporter
 ) -> None:
     """Logs which classes of validation are taken for which by what is kept."""
-    predicted = choice.predicted
-    if predicted is None:
+    probabilities = choice.validation
+    if probabilities is None:
         probabilities = predict_split(prepared, choice, VALIDATION, reporter, "Validating")
-        predicted = probabilities.argmax(axis=1)
-    log.confusion(prepared.table.split(VALIDATION).labels, predicted, prepared.table.classes)
+    labels = prepared.table.split(VALIDATION).labels
+    log.confusion(labels, probabilities.argmax(axis=1), prepared.table.classes)

@@ -86,6 +86,8 @@ def finetune(
     teacher: str | os.PathLike[str] | None = None,
     teacher_share: float = SHARE,
     teacher_temperature: float = TEMPERATURE,
+    calibrate: bool = False,
+    reject_below: float = 0.0,
     engine: str = "auto",
     cache_size: str | int = DEFAULT_SIZE,
     max_pixels: int = MAX_PIXELS,
@@ -195,6 +197,12 @@ def finetune(
             `split` and `seed`.
         teacher_share: Of what is minimized, the part that asks for the teacher's probabilities.
         teacher_temperature: By which these, and the network's own, are softened first; 1: not.
+        calibrate: Divide the logits of what is kept by one temperature, found on the validation
+            split (Guo et al. 2017), so that it is as sure as it is right. No image changes its
+            class.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is.
         engine: What runs frozen networks: "keras", "openvino-float32", "openvino-mixed",
             "openvino-bfloat16", or "auto": the fastest on this machine that agrees with Keras.
         cache_size: The cache's limit, such as "20GB"; what was not used for longest goes first.
@@ -208,7 +216,8 @@ def finetune(
             trained. Where one raises, training ends, what is best so far is saved, and then the
             error goes on; `resume=True` trains on from the last whole epoch.
         resume: Go on with the unfinished run that had the same options, if there is one; only
-            `time_budget` and `tensorboard` may be others, and no callback's state is kept.
+            `time_budget`, `tensorboard`, `calibrate` and `reject_below` may be others, and no
+            callback's state is kept.
         quiet: Show no progress.
 
     Returns:

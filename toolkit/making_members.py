@@ -20,7 +20,7 @@ from toolkit.ensembling import ensemble
 from toolkit.errors import MemberError, OptionError
 from toolkit.finetuning import Job, run_job
 from toolkit.job import finetune_arguments
-from toolkit.option_checks import check_whole, model_name
+from toolkit.option_checks import check_reject_below, check_whole, model_name
 from toolkit.options import FinetuneOptions
 from toolkit.preparing import read_images
 from toolkit.progress import Reporter
@@ -99,6 +99,8 @@ def finetune_members(
     folds: int | None = None,
     seeds: int = 1,
     snapshots: int = 1,
+    calibrate: bool = False,
+    reject_below: float = 0.0,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
     resume: bool = False,
@@ -125,6 +127,9 @@ def finetune_members(
         snapshots: So many members out of each training: the learning rate falls along a cosine and
             is raised again so many times, and the weights at the end of each are kept (Huang et al.
             2017, "Snapshot Ensembles"). Nothing is compared with the probe, nothing ends early.
+        calibrate: Scale the ensemble by a temperature found on the validation images. With folds,
+            which have none in common, each member is calibrated on its own.
+        reject_below: Where the ensemble's highest probability is lower, it gives no label.
         models_dir: The model repository.
         seed: Of splits and folds, and of the first training.
         resume: Go on with the unfinished run that had the same options: finished members stay.
@@ -141,7 +146,9 @@ def finetune_members(
         (0.97, 0.98)
     """
     making = Making(tuple(backbones), folds, seeds, snapshots)
-    given = finetune_arguments(data, {**options, "seed": seed})
+    alone = calibrate and folds is not None
+    given = finetune_arguments(data, {**options, "seed": seed, "calibrate": alone})
+    check_reject_below(reject_below)
     making.check(given["schedule"], given["epochs"], given["swa"])
     check_callbacks(given["callbacks"])
     source, clock, reporter = as_source(data), Clock(), Reporter(quiet)
@@ -153,7 +160,8 @@ def finetune_members(
         make_options({**given, "backbone": each}, source, listing) for each in making.backbones
     ]
     made_so = {"backbones": making.backbones, "folds": folds, "seeds": seeds}
-    compared = {**asked[0].compared, **made_so, "snapshots": snapshots}
+    joined: dict[str, Any] = {"calibrate": calibrate and not alone, "reject_below": reject_below}
+    compared = {**asked[0].compared, **made_so, "snapshots": snapshots, "ensemble": joined}
     with UnfinishedRun.start(folder, compared, resume) as run:
         table = read_images(asked[0], listing, reporter)
         trainings = list(_trainings(making, asked, table))
@@ -175,7 +183,9 @@ def finetune_members(
             )
             made = partial(_make, job, training.table, reporter)
             paths += run.remember(f"training-{number + 1}", made)["paths"]
-        return ensemble(paths, folder.name, models_dir=folder.parent, seed=seed, quiet=quiet)
+        return ensemble(
+            paths, folder.name, models_dir=folder.parent, seed=seed, quiet=quiet, **joined
+        )
 
 
 def _make(job: Job, table: ImageTable, reporter: Reporter) -> dict[str, Any]:

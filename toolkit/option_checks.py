@@ -1,6 +1,7 @@
 """Checks of options, each with one line for people."""
 
 import re
+from numbers import Real
 from pathlib import Path
 
 from toolkit.data.manifest import is_manifest
@@ -72,6 +73,14 @@ def check_range(name: str, rule: str, value: float, low: float, high: float) -> 
     """Refuses what is not from low to high; the rule says so in words."""
     if not low <= value <= high:  # NaN fails, too.
         raise OptionError(name, rule, value)
+
+
+def check_reject_below(value: float) -> None:
+    """Refuses what is no probability below which a classifier may give no answer."""
+    rule = "a number from 0 up to, not including, 1"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise OptionError("--reject-below", rule, value)
+    check_range("--reject-below", rule, value, 0, 1 - 1e-9)
 
 
 def model_name(name: str | None, data: str) -> str:

@@ -14,6 +14,7 @@ from toolkit.option_checks import (
     NO_STAGES,
     check_learning_rate,
     check_range,
+    check_reject_below,
     check_warmup,
     check_whole,
 )
@@ -29,12 +30,12 @@ from toolkit.training.optimizer_entries import find_optimizer
 LARGEST_IMAGE = 178_956_970
 """Pillow itself refuses images with more pixels."""
 
-_MAY_DIFFER = ("time_budget", "tensorboard")
+_MAY_DIFFER = ("time_budget", "tensorboard", "calibrate", "reject_below")
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """What decides the features of images and their splits: what jobs have in common."""
+    """What jobs have in common: features and splits of images, and what is made of the result."""
 
     data: Source
     backbone: str
@@ -44,6 +45,8 @@ class FeatureOptions:
     normalize: str
     pooling: str
     split: Sequence[float] | str
+    calibrate: bool
+    reject_below: float
     engine: str
     cache_size: int
     max_pixels: int
@@ -53,6 +56,7 @@ class FeatureOptions:
         check_fractions(self.split)
         check_whole("--seed", self.seed, 0)
         limit = LARGEST_IMAGE
+        check_reject_below(self.reject_below)
         check_range("--max-pixels", f"from 1 to {limit:,}", self.max_pixels, 1, limit)
 
 
@@ -128,7 +132,7 @@ class FinetuneOptions(FeatureOptions):
 
     @property
     def compared(self) -> dict[str, Any]:
-        """What a resumed run must have had as well: all but how long it may take, and its log."""
+        """What a resumed run must have had as well: all that decides how it is trained."""
         options = asdict(self)
         return {name: value for name, value in options.items() if name not in _MAY_DIFFER}
 

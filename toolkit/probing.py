@@ -4,7 +4,7 @@ import functools
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import keras
 import numpy as np
@@ -106,6 +106,9 @@ class Predictor(Protocol):
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities float32 [N, K] for features [N, D]."""
+
+    def scaled(self, factor: float) -> Self:
+        """The same with logits that are multiplied by a factor."""
 
 
 P = TypeVar("P", bound=Predictor)

@@ -60,8 +60,8 @@ def erring(monkeypatch, **share):
     """Makes engines of a precision err by a share of their output; tells what is compiled."""
     compile_network, compiled = openvino.compile_network, []
 
-    def compile_wrongly(convert, shape, precision, folder):
-        run = compile_network(convert, shape, precision, folder)
+    def compile_wrongly(convert, shapes, precision, folder):
+        run = compile_network(convert, shapes, precision, folder)
         compiled.append(precision)
 
         def run_wrongly(images):
@@ -234,9 +234,9 @@ def test_where_the_layers_of_high_resolution_bear_no_rounding_they_are_exact(
 ):
     compile_network = openvino.compile_network
 
-    def compile_wrongly(convert, shape, precision, folder):
-        run = compile_network(convert, shape, precision, folder)
-        wrong = precision == "bf16" and list(shape) == list(network.input_shape[1:])
+    def compile_wrongly(convert, shapes, precision, folder):
+        run = compile_network(convert, shapes, precision, folder)
+        wrong = precision == "bf16" and list(shapes[0]) == list(network.input_shape[1:])
         return lambda images: run(images) * np.float32(2 if wrong else 1)
 
     monkeypatch.setattr(openvino, "compile_network", compile_wrongly)
@@ -251,9 +251,9 @@ def test_where_rounding_from_the_first_narrow_place_is_too_much_it_begins_at_the
 ):
     compile_network = openvino.compile_network
 
-    def compile_wrongly(convert, shape, precision, folder):
-        run = compile_network(convert, shape, precision, folder)
-        wrong = precision == "bf16" and list(shape) != [4, 4, 8]
+    def compile_wrongly(convert, shapes, precision, folder):
+        run = compile_network(convert, shapes, precision, folder)
+        wrong = precision == "bf16" and list(shapes[0]) != [4, 4, 8]
         return lambda images: run(images) * np.float32(2 if wrong else 1)
 
     first = choose_engine(MIXED, network, SAMPLE, keep=False)

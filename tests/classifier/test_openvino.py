@@ -42,7 +42,7 @@ def never():
 
 
 def compiled(folder, convert=make_model, precision="f32"):
-    return compile_network(convert, SHAPE[1:], precision, folder)
+    return compile_network(convert, [SHAPE[1:]], precision, folder)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("f32", 1e-5), ("bf16", 3e-2)])

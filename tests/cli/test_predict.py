@@ -38,7 +38,7 @@ def test_files_folders_and_patterns_as_csv(finished, images, photos, broken):
     assert done.returncode == 0
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     columns = ["path", "class_1", "probability_1", "class_2", "probability_2"]
-    assert list(rows[0]) == columns
+    assert list(rows[0]) == [*columns, "rejected"]
     files = [str(paths[0]), *sorted(str(path) for path in photos.iterdir())]
     files += [str(images / "green" / f"green-00{k}.jpg") for k in range(3)]
     shown = [os.fsencode(file).decode("utf-8", "replace") for file in files]
@@ -71,7 +71,8 @@ def test_json_has_a_line_for_each_image(finished, photos):
     assert len(results) == len(list(photos.iterdir()))
     assert {os.path.basename(result["path"]) for result in results} >= set(ODD)
     for result in results:
-        assert set(result) == {"path", "predictions"}
+        assert set(result) == {"path", "predictions", "rejected"}
+        assert result["rejected"] is False
         assert {each["class"] for each in result["predictions"]} == {"red", "green", "blue"}
         total = sum(each["probability"] for each in result["predictions"])
         assert total == pytest.approx(1, abs=1e-5)

@@ -6,7 +6,7 @@ from PIL import Image
 from tests.data.encoded import FILES, PHOTO, encode, exif, jpeg_with, segment
 from toolkit.data.decode import make_decoder
 from toolkit.data.prepare import CENTER, CROPS, PAD, SQUASH, Preparation, make_preparer
-from toolkit.data.read import make_reader
+from toolkit.data.read import make_joint_reader, make_reader
 
 
 def read(data: bytes, height: int = 16, width: int = 16, crop: str = CENTER) -> np.ndarray:
@@ -176,6 +176,22 @@ def test_it_is_the_same_in_a_data_set():
 def test_a_reader_is_made_once():
     assert make_reader(Preparation(12, 20)) is make_reader(Preparation(12, 20))
     assert make_reader(Preparation(12, 20)) is not make_reader(Preparation(12, 20, max_pixels=9))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[(16, 16), (18, 18), (20, 20)], [(16, 16), (40, 40)], [(12, 20), (16, 16)]],
+    ids=["one scale", "two scales", "two windows"],
+)
+@pytest.mark.parametrize("crops", [(CENTER, CENTER, CENTER), (CENTER, SQUASH, PAD)])
+def test_several_preparations_are_what_each_is_alone(sizes, crops):
+    preparations = [Preparation(*size, crop=crop) for size, crop in zip(sizes, crops, strict=False)]
+    together = make_joint_reader(preparations)
+    files = [*FILES.values(), encode(picture(120, 90), "JPEG"), turned(picture(90, 170), 6)]
+    for data in files:
+        images = together(tf.constant(data))
+        for image, preparation in zip(images, preparations, strict=True):
+            np.testing.assert_array_equal(image, make_reader(preparation)(tf.constant(data)))
 
 
 TALL = encode(picture(40, 200), "JPEG", quality=90)

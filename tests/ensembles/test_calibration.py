@@ -5,6 +5,7 @@ from sklearn.metrics import brier_score_loss
 
 from tests.ensembles.predictions import log_loss, make_predictions
 from toolkit.ensembles.calibration import (
+    TINY,
     apply_temperature,
     brier_score,
     expected_calibration_error,
@@ -74,6 +75,24 @@ def test_a_perfect_classifier_gets_the_lowest_temperature():
     probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.7, 0.3]])
     assert fit_temperature(labels, probabilities) == pytest.approx(0.05, rel=1e-3)
     assert fit_temperature(1 - labels, probabilities) == pytest.approx(20, rel=1e-3)
+
+
+def test_an_image_of_unknown_class_keeps_a_perfect_classifier_modest():
+    labels = np.zeros(30, int)
+    probabilities = np.tile([0.9, 0.1], (30, 1))
+    found = fit_temperature(labels, probabilities, unknown=1)
+    # 30 images that are right, and one that is right by half: 30.5 of 31 are.
+    sure = apply_temperature(probabilities, found)[0, 0]
+    assert sure == pytest.approx(30.5 / 31, abs=1e-6)
+    assert fit_temperature(labels, probabilities) < 0.1 < found
+
+
+def test_the_logarithms_of_a_softmax_are_its_logits():
+    logits = np.array([[0.0, 30.0, 60.0], [1.0, 0.0, -70.0]])
+    probabilities = softmax(logits).astype(np.float32)
+    found = apply_temperature(probabilities, 10, floor=TINY)
+    np.testing.assert_allclose(found, softmax(logits / 10), rtol=1e-5)
+    assert np.abs(apply_temperature(probabilities, 10) - found).max() > 0.05, "with 1e-7, they lie"
 
 
 def test_calibration_error_worked_out_by_hand():

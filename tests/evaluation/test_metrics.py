@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss
 
-from toolkit.evaluation.metrics import measure
+from toolkit.evaluation.metrics import measure, measure_answered
 
 CLASSES = ["cat", "dog", "eel"]
 
@@ -35,6 +35,36 @@ def test_a_case_worked_out_by_hand():
         "eel": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1},
     }
     assert measured["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+
+
+def test_what_is_not_answered_counts_for_the_selective_figures_alone():
+    labels, probabilities = predictions()
+    plain, measured = (measure(labels, probabilities, CLASSES, each) for each in (0.0, 0.6))
+    selective = measured.pop("selective")
+    assert measured == plain
+    sure = probabilities.max(axis=1) >= 0.6
+    kept = measure(labels[sure], probabilities[sure], CLASSES)
+    assert selective["reject_below"] == 0.6
+    assert selective["answered"] == kept["n"] == sure.sum()
+    assert selective["coverage"] == sure.mean()
+    assert selective["coverage_ci95"][0] < sure.mean() < selective["coverage_ci95"][1]
+    assert selective["accuracy"] == kept["accuracy"] > plain["accuracy"]
+    assert selective["accuracy_ci95"] == kept["accuracy_ci95"]
+
+
+def test_nothing_may_be_answered():
+    labels, probabilities = predictions()
+    selective = measure(labels, probabilities, CLASSES, 1 - 1e-9)["selective"]
+    assert selective["answered"] == selective["coverage"] == 0
+    assert selective["accuracy"] is selective["accuracy_ci95"] is None
+    json.dumps(selective)
+
+
+def test_the_threshold_itself_is_answered_in_either_precision():
+    probabilities = np.array([[0.7, 0.3], [0.69, 0.31]])
+    for dtype in (np.float32, np.float64):
+        given = measure_answered(np.array([0, 0]), probabilities.astype(dtype), 0.7)
+        assert given["answered"] == 1
 
 
 def test_agrees_with_scikit_learn():

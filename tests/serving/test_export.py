@@ -40,10 +40,11 @@ def test_the_signatures_are_as_the_contract_says(served):
     ]:
         assert served[name].structured_input_signature == ((), inputs)
         outputs = served[name].structured_outputs
-        assert set(outputs) == {"probabilities", "label"}
+        assert set(outputs) == {"probabilities", "label", "rejected"}
         assert outputs["probabilities"].dtype == tf.float32
         assert outputs["probabilities"].shape.as_list() == [None, 3]
         assert outputs["label"].dtype == tf.string
+        assert outputs["rejected"].dtype == tf.bool
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -54,6 +55,7 @@ def test_a_batch_may_have_any_size(served, files, count):
     assert labels.shape == (count,)
     names = np.array([b"blue", b"green", b"red"])
     np.testing.assert_array_equal(labels, names[probabilities.argmax(axis=1)])
+    np.testing.assert_array_equal(given["rejected"], [False] * count)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 

@@ -179,7 +179,7 @@ def _compile(part: keras.Model, name: str, place: int, keep: bool) -> Run:
     def compiled() -> Run:
         return openvino.compile_network(
             partial(openvino.convert_network, part),
-            part.input_shape[1:],
+            [part.input_shape[1:]],
             "bf16" if rounds else "f32",
             _folder(part) / "converted" if keep else None,
         )

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-Run = Callable[[np.ndarray], np.ndarray]
-"""float32 [N, ...] to a float32 array of N rows."""
+Run = Callable[..., np.ndarray]
+"""float32 [N, ...], one such array for each of a network's inputs, to a float32 array of N rows."""
 
 
 def in_full_batches(run: Run, size: int) -> Run:
@@ -19,12 +19,15 @@ def in_full_batches(run: Run, size: int) -> Run:
         size: Of a batch.
     """
 
-    def run_any(images: np.ndarray) -> np.ndarray:
-        if len(images) == size:
-            return run(images)
-        starts = range(0, max(len(images), 1), size)
-        parts = [run(_filled(images[start : start + size], size)) for start in starts]
-        return np.concatenate(parts)[: len(images)]
+    def run_any(*inputs: np.ndarray) -> np.ndarray:
+        count = len(inputs[0])
+        if count == size:
+            return run(*inputs)
+        starts = range(0, max(count, 1), size)
+        batches = [
+            [_filled(each[start : start + size], size) for each in inputs] for start in starts
+        ]
+        return np.concatenate([run(*batch) for batch in batches])[:count]
 
     return run_any
 

@@ -53,6 +53,17 @@ def logits_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer(HEAD).output, name="logits_model")
 
 
+def divide_logits(model: keras.Model, temperature: float) -> None:
+    """Divides a classifier's logits by a temperature, in the weights of its head's last layer.
+
+    Args:
+        model: As `attach_head` or `attach_mlp` gives it.
+        temperature: Above 0.
+    """
+    layer = model.get_layer(HEAD)
+    layer.set_weights([values / temperature for values in layer.get_weights()])
+
+
 def freeze_below(
     model: keras.Model,
     stages: dict[str, list[keras.layers.Layer]],

@@ -44,21 +44,25 @@ def version() -> str:
 
 
 def compile_network(
-    convert: Callable[[], Any], shape: Sequence[int], precision: str, folder: Path | None
+    convert: Callable[[], Any],
+    shapes: Sequence[Sequence[int]],
+    precision: str,
+    folder: Path | None,
 ) -> Run:
     """Compiles a network for this machine's CPU.
 
     Args:
         convert: Gives the network, as `convert_network` does; it is asked only where `folder` does
             not have it.
-        shape: Of an image. That the batch's is fixed as well makes it faster, and an image's
-            result the same whatever images are computed with it.
+        shapes: Of an image, for each input. That the batch's is fixed as well makes it faster, and
+            an image's result the same whatever images are computed with it.
         precision: "f32" or "bf16".
         folder: Of the converted network, which a later start need not convert again; None: it is
             not kept.
 
     Returns:
-        A function from float32 [BATCH_SIZE, H, W, 3] to float32 [BATCH_SIZE, ...].
+        A function from float32 [BATCH_SIZE, H, W, 3], one array for each input, to float32
+        [BATCH_SIZE, ...].
     """
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
     model = _read(folder) if folder else None
@@ -66,13 +70,32 @@ def compile_network(
         model = convert()
         if folder:
             _keep(model, folder)
-    model.reshape([BATCH_SIZE, *shape])
+    places = _input_places(model)
+    model.reshape({k: [BATCH_SIZE, *shape] for k, shape in zip(places, shapes, strict=True)})
     compiled = _openvino().Core().compile_model(model, "CPU", settings)
-    return lambda images: compiled(np.ascontiguousarray(images), share_inputs=True)[0]
+
+    def run(*inputs: np.ndarray) -> np.ndarray:
+        arrays = map(np.ascontiguousarray, inputs)
+        return compiled(dict(zip(places, arrays, strict=True)), share_inputs=True)[0]
+
+    return run
+
+
+def _input_places(model: Any) -> list[int]:
+    """Where a model has its first input, its second, ...: their names end in their numbers."""
+
+    def number(place: int) -> int:
+        name = min(model.inputs[place].get_names(), default="")
+        return int(name.rpartition("_")[2]) if name[-1:].isdigit() else 0
+
+    return sorted(range(len(model.inputs)), key=number)
 
 
 def convert_network(network: Any) -> Any:
-    """OpenVINO's form of a Keras model with one input, or of a SavedModel in a folder."""
+    """OpenVINO's form of a Keras model with one input, or of a SavedModel in a folder.
+
+    A SavedModel may have several inputs, if their names end in their numbers, as in images_0.
+    """
     with warnings.catch_warnings():
         # Of Keras, on being called with a list of inputs.
         warnings.simplefilter("ignore", UserWarning)

@@ -14,6 +14,12 @@ from toolkit.cli.source_options import (
     max_pixels_option,
     source_options,
 )
+from toolkit.cli.trust_options import (
+    answered_line,
+    calibrate_option,
+    calibration_line,
+    reject_below_option,
+)
 
 if TYPE_CHECKING:
     from toolkit.result import ClassifyResult
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
     "stages.  [default: the last]",
 )
 @pooling_option
+@calibrate_option
+@reject_below_option
 @features_engine_option
 @cache_size_option
 @max_pixels_option
@@ -82,6 +90,10 @@ def _print(result: "ClassifyResult") -> None:
     table.add_row("Fitted", result.metrics["why"])
     table.add_row("Validation", f"{summary(result.metrics['validation'])}; it chose the setting")
     table.add_row("Test", f"{summary(result.metrics['test'])}; measured once")
+    if "selective" in result.metrics["test"]:
+        table.add_row("Answered", answered_line(result.metrics["test"]["selective"]))
+    if "calibration" in result.metrics:
+        table.add_row("Calibration", calibration_line(result.metrics["calibration"]))
     parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.timings.items())
     table.add_row("Time", f"{sum(result.timings.values()):.0f} s: {parts}")
     console.print(table)

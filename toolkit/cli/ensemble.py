@@ -8,6 +8,7 @@ import click
 from toolkit.cli.network_options import models_dir_option
 from toolkit.cli.saved import saved_lines
 from toolkit.cli.source_options import source_options
+from toolkit.cli.trust_options import answered_line, calibration_line, reject_below_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     help="Scale the average by a temperature, found on common validation images, so that it is as "
     "sure as it is right.",
 )
+@reject_below_option
 @click.option(
     "--tta",
     default="",
@@ -95,7 +97,8 @@ def print_ensemble(result: "EnsembleResult") -> None:
     lines = [
         f"{why[0].upper()}{why[1:]}.",
         *_views(metrics),
-        _calibration(metrics["calibration"]),
+        calibration_line(metrics["calibration"]),
+        *map(answered_line, filter(None, [metrics["test"].get("selective")])),
         *([_out_of_fold(metrics["out_of_fold"])] if "out_of_fold" in metrics else []),
         *saved_lines(result.path),
     ]
@@ -111,18 +114,6 @@ def _views(metrics: dict[str, Any]) -> list[str]:
         f"Several views of each image save {gain['loss']:+.4f} of log-loss (95 % interval "
         f"{low:+.4f} to {high:+.4f}) and gain {gain['accuracy']:+.2%} accuracy."
     ]
-
-
-def _calibration(calibration: dict[str, Any]) -> str:
-    before, after = calibration["before"], calibration["after"]
-    error = f"{after['expected_calibration_error']:.2%}"
-    if calibration["temperature"] == 1:
-        return f"Calibration error {error}."
-    return (
-        f"Temperature {calibration['temperature']:.3f}, found on validation: calibration error "
-        f"{before['expected_calibration_error']:.2%} before, {error} after; log-loss "
-        f"{before['loss']:.4f} before, {after['loss']:.4f} after."
-    )
 
 
 def _out_of_fold(figures: dict[str, Any]) -> str:

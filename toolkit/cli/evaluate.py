@@ -8,6 +8,7 @@ import click
 
 from toolkit.cli.engine_option import engine_option
 from toolkit.cli.source_options import source_options
+from toolkit.cli.trust_options import answered_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,6 +80,8 @@ def evaluate(
 
     console = Console(highlight=False)
     console.print(_table(result.metrics))
+    if "selective" in result.metrics:
+        console.print(answered_line(result.metrics["selective"]), soft_wrap=True)
     console.print(f"Numbers and pictures: {folder}", soft_wrap=True, markup=False)
 
 

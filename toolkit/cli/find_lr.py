@@ -29,6 +29,8 @@ NOT_TAKEN = {
     "teacher",
     "teacher_share",
     "teacher_temperature",
+    "calibrate",
+    "reject_below",
     "resume",
 }
 """Options of finetune that do not matter here."""

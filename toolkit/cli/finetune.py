@@ -17,6 +17,12 @@ from toolkit.cli.source_options import (
     max_pixels_option,
     source_options,
 )
+from toolkit.cli.trust_options import (
+    answered_line,
+    calibrate_option,
+    calibration_line,
+    reject_below_option,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -254,6 +260,8 @@ class Rate(click.ParamType):
     help="By which these, and the network's own, are softened first; 1: not.",
 )
 @member_options
+@calibrate_option
+@reject_below_option
 @features_engine_option
 @cache_size_option
 @max_pixels_option
@@ -340,6 +348,10 @@ def _table(result: "FinetuneResult") -> "Table":
     table.add_row(
         "Test macro-F1, loss", f"{metrics['test']['macro_f1']:.3f}, {metrics['test']['loss']:.4f}"
     )
+    if "selective" in metrics["test"]:
+        table.add_row("Answered", answered_line(metrics["test"]["selective"]))
+    if "calibration" in metrics:
+        table.add_row("Calibration", calibration_line(metrics["calibration"]))
     parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in result.timings.items())
     table.add_row("Time", f"{sum(result.timings.values()):.0f} s: {parts}")
     return table

@@ -33,7 +33,8 @@ def predict(model: str, paths: tuple[str, ...], output: str, engine: str, top: i
     """Predict images with a saved classifier.
 
     MODEL is models/NAME (its newest version) or models/NAME/VERSION. PATHS are files, folders
-    (searched with all their folders) and patterns.
+    (searched with all their folders) and patterns. What a model that was made with --reject-below
+    is not sure enough of is shown as unsure, and `rejected` in csv and json.
 
     \b
     Examples:
@@ -89,7 +90,8 @@ def _print_table(predictions: Iterable["Prediction"], top: int) -> None:
     for prediction in predictions:
         for rank, (name, probability) in enumerate(prediction.top(top)):
             shown = "" if rank else _printable(prediction.path)
-            table.add_row(Text(shown), Text(_printable(name)), f"{probability:.1%}")
+            label = f"unsure: {name}" if prediction.rejected and not rank else name
+            table.add_row(Text(shown), Text(_printable(label)), f"{probability:.1%}")
     if table.row_count:
         Console(highlight=False).print(table)
 
@@ -97,18 +99,19 @@ def _print_table(predictions: Iterable["Prediction"], top: int) -> None:
 def _print_csv(predictions: Iterable["Prediction"], top: int) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     ranks = range(1, top + 1)
-    writer.writerow(
-        ["path", *(f"{name}_{rank}" for rank in ranks for name in ("class", "probability"))]
-    )
+    columns = [f"{name}_{rank}" for rank in ranks for name in ("class", "probability")]
+    writer.writerow(["path", *columns, "rejected"])
     for prediction in predictions:
         values = [value for pair in prediction.top(top) for value in pair]
-        writer.writerow([_printable(prediction.path), *values])
+        rejected = str(prediction.rejected).lower()
+        writer.writerow([_printable(prediction.path), *values, rejected])
 
 
 def _print_json(predictions: Iterable["Prediction"], top: int) -> None:
     for prediction in predictions:
         best = [{"class": name, "probability": value} for name, value in prediction.top(top)]
-        print(json.dumps({"path": _printable(prediction.path), "predictions": best}))
+        answer = {"predictions": best, "rejected": prediction.rejected}
+        print(json.dumps({"path": _printable(prediction.path), **answer}))
 
 
 def _printable(name: str) -> str:

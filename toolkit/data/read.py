@@ -1,7 +1,8 @@
 """Encoded bytes straight to the network's size: decodes no more of a JPEG than is needed."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -46,29 +47,96 @@ def make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
     # A function, and kept: so its graph is built once, not for each data set.
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def read(data: tf.Tensor) -> tf.Tensor:
-        header = checked_header(data, preparation.max_pixels)
-        size = stored_size(preparation.size, header.orientation)
-        mirrored = mirrored_sides(header.orientation)
-        start, stop = window(header.shape, size, preparation.crop, mirrored)
-        size = fitted_size(stop - start, size, preparation.crop)
-        times = times_larger(stop - start, size)
-        part = _decode_part(data, header, start, stop, times)
-        upright = turn(resize(part, size, times, preparation.crop), header.orientation)
-        padded = pad(upright, preparation.size, preparation.crop)
-        return tf.ensure_shape(padded, [*preparation.size, 3])
+        return _read(data, [preparation])[0]
 
     return read
 
 
-def _decode_part(
-    data: tf.Tensor, header: Header, start: tf.Tensor, stop: tf.Tensor, times: tf.Tensor
-) -> tf.Tensor:
-    """Decodes the part from start to stop; of a JPEG no more, and not larger than needed."""
-    is_jpeg = tf.cast(header.kind == JPEG, tf.int64)
-    shrinks = is_jpeg * times >= _SPARE * _RATIOS[1:]
-    choice = tf.reduce_sum(tf.cast(shrinks, tf.int32))
-    ratio = tf.gather(_RATIOS, choice)
-    start, stop = (start + ratio // 2) // ratio, (stop + ratio // 2) // ratio
+def make_joint_reader(
+    preparations: Sequence[Preparation],
+) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """Makes the function that gives one image in several preparations.
+
+    It gives what a reader for each gives. Where all want the same part of the image at the same
+    scale, as sizes do that hardly differ, it is decoded once.
+
+    Args:
+        preparations: At least one; the smallest `max_pixels` counts for all.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def read(data: tf.Tensor) -> list[tf.Tensor]:
+        return _read(data, preparations)
+
+    return read
+
+
+class _Plan(NamedTuple):
+    """What is done to an image for one preparation, before it is turned upright.
+
+    Attributes:
+        start: Its first row and column: int64 [2], as all.
+        stop: Those behind its last.
+        size: (height, width) that the part is resized to.
+        times: How many times that fits into it.
+        choice: The place in `_RATIOS` of what it is shrunk by while it is decoded: int32.
+    """
+
+    start: tf.Tensor
+    stop: tf.Tensor
+    size: tf.Tensor | np.ndarray
+    times: tf.Tensor
+    choice: tf.Tensor
+
+
+def _read(data: tf.Tensor, preparations: Sequence[Preparation]) -> list[tf.Tensor]:
+    header = checked_header(data, min(each.max_pixels for each in preparations))
+    plans = [_plan(header, each) for each in preparations]
+    images = []
+    for part, plan, preparation in zip(
+        _decode_parts(data, header, plans), plans, preparations, strict=True
+    ):
+        resized = resize(part, plan.size, plan.times, preparation.crop)
+        padded = pad(turn(resized, header.orientation), preparation.size, preparation.crop)
+        images.append(tf.ensure_shape(padded, [*preparation.size, 3]))
+    return images
+
+
+def _plan(header: Header, preparation: Preparation) -> _Plan:
+    size = stored_size(preparation.size, header.orientation)
+    mirrored = mirrored_sides(header.orientation)
+    start, stop = window(header.shape, size, preparation.crop, mirrored)
+    size = fitted_size(stop - start, size, preparation.crop)
+    times = times_larger(stop - start, size)
+    shrinks = _is_jpeg(header) * times >= _SPARE * _RATIOS[1:]
+    return _Plan(start, stop, size, times, tf.reduce_sum(tf.cast(shrinks, tf.int32)))
+
+
+def _is_jpeg(header: Header) -> tf.Tensor:
+    return tf.cast(header.kind == JPEG, tf.int64)
+
+
+def _decode_parts(data: tf.Tensor, header: Header, plans: Sequence[_Plan]) -> list[tf.Tensor]:
+    """The part of each plan; decoded once, where all are the same."""
+
+    def decode_each() -> list[tf.Tensor]:
+        return [_decode_part(data, header, plan) for plan in plans]
+
+    if len(plans) == 1:
+        return decode_each()
+    wanted = [[plan.start, plan.stop, tf.cast(plan.choice, tf.int64)[None]] for plan in plans]
+    rows = tf.stack([tf.concat(each, axis=0) for each in wanted])
+    return tf.cond(
+        tf.reduce_all(rows == rows[0]),
+        lambda: [_decode_part(data, header, plans[0])] * len(plans),
+        decode_each,
+    )
+
+
+def _decode_part(data: tf.Tensor, header: Header, plan: _Plan) -> tf.Tensor:
+    """Decodes the part of a plan; of a JPEG no more, and not larger than needed."""
+    ratio = tf.gather(_RATIOS, plan.choice)
+    start, stop = (plan.start + ratio // 2) // ratio, (plan.stop + ratio // 2) // ratio
     shape = -(-header.shape // ratio)
     low = tf.maximum(start - CHROMA_MARGIN, 0)
     high = tf.minimum(stop + CHROMA_MARGIN + _ALL_ROWS * _may_be_cut(data, header), shape)
@@ -79,8 +147,8 @@ def _decode_part(
         decoders[JPEG + number] = functools.partial(
             tf.image.decode_and_crop_jpeg, data, window, ratio=denominator, **JPEG_OPTIONS
         )
-    image = tf.switch_case(header.kind + choice, decoders)
-    first = start - is_jpeg * low
+    image = tf.switch_case(header.kind + plan.choice, decoders)
+    first = start - _is_jpeg(header) * low
     return tf.strided_slice(image, first, first + stop - start, np.array([1, 1]))
 
 

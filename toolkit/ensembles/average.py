@@ -76,9 +76,9 @@ def combine(
     return (1 - TIE_SHARE) * votes + TIE_SHARE * mean
 
 
-def log_probabilities(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """Natural logarithms, of probabilities of at least 1e-7."""
-    return np.log(probabilities.clip(EPSILON), dtype=np.float64)
+def log_probabilities(probabilities: NDArray[Any], floor: float = EPSILON) -> NDArray[np.float64]:
+    """Natural logarithms; smaller probabilities than `floor` are taken for it."""
+    return np.log(probabilities.clip(floor), dtype=np.float64)
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,13 +7,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolkit.ensembles.average import log_probabilities, softmax
 from toolkit.ensembles.members import check_labelled, check_members
+from toolkit.evaluation.metrics import EPSILON
 
 BINS = 15
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are tried. Where every image is right, ever lower ones would do better."""
 
+TINY = float(np.finfo(np.float32).tiny)
+"""A floor for what a softmax gives: above it, logarithms are the logits, but for a constant."""
 
-def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
+
+def fit_temperature(
+    labels: ArrayLike, probabilities: ArrayLike, *, floor: float = EPSILON, unknown: int = 0
+) -> float:
     """The temperature with which probabilities have the lowest log-loss.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017. The log-loss is convex in
@@ -22,6 +28,9 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Args:
         labels: True classes, integers [N]. Of images on which the model was not trained.
         probabilities: Floats [N, K].
+        floor: Smaller probabilities are taken for it, as by `apply_temperature`.
+        unknown: So many images are thought to be there as well that may be of any class. With one,
+            no model is found to be sure beyond measure because all of few images are right.
 
     Returns:
         Between 0.05 and 20. Above 1: the model is too sure of itself; below: not sure enough.
@@ -37,8 +46,10 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
     from scipy.special import logsumexp
 
     labels, [probabilities] = check_labelled(labels, [probabilities])
-    logits = log_probabilities(probabilities)
-    mean_true = logits[np.arange(len(labels)), labels].mean()
+    logits = log_probabilities(probabilities, floor)
+    share = unknown / (len(labels) + unknown)
+    of_true = logits[np.arange(len(labels)), labels].mean()
+    mean_true = (1 - share) * of_true + share * logits.mean()
 
     def loss(log_temperature: float) -> float:
         inverse = np.exp(-log_temperature)
@@ -49,7 +60,9 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> float:
     return float(np.exp(found.x))
 
 
-def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[np.float64]:
+def apply_temperature(
+    probabilities: ArrayLike, temperature: float, *, floor: float = EPSILON
+) -> NDArray[np.float64]:
     """Probabilities as they are at a temperature: softmax(log(p) / temperature).
 
     No image changes its most probable class.
@@ -57,6 +70,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     Args:
         probabilities: Floats [N, K].
         temperature: Above 0; 1 changes nothing.
+        floor: Smaller probabilities are taken for it.
 
     Returns:
         Probabilities [N, K].
@@ -67,7 +81,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     [probabilities] = check_members([probabilities])
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be a number above 0. Received: {temperature}")
-    return softmax(log_probabilities(probabilities) / temperature)
+    return softmax(log_probabilities(probabilities, floor) / temperature)
 
 
 @dataclass(frozen=True)

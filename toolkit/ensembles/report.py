@@ -28,6 +28,7 @@ def report(
     averaging: Averaging,
     seed: int = 0,
     viewed: NDArray[Any] | None = None,
+    reject_below: float = 0.0,
 ) -> dict[str, Any]:
     """Measures an ensemble, its members, and what each is worth, on test images.
 
@@ -40,6 +41,7 @@ def report(
         seed: Of the bootstrap.
         viewed: The members' probabilities where each averages several views of an image, of which
             the ensemble is then made, [M, N, K].
+        reject_below: The ensemble's; see `measure`.
 
     Returns:
         `test`: the ensemble's figures, as `measure` gives them. `calibration`: its temperature, and
@@ -59,11 +61,10 @@ def report(
     gain = paired_gain(labels, ensemble, members[best], seed=seed)
     difference, networks = diversity(labels, members), int(np.count_nonzero(weights))
     found: dict[str, Any] = {
-        "test": measure(labels, ensemble, classes),
+        "test": measure(labels, ensemble, classes, reject_below),
         "calibration": {
             "temperature": averaging.temperature,
-            "before": _calibration(labels, averaging.unscaled(made_of), classes),
-            "after": _calibration(labels, ensemble, classes),
+            **before_and_after(labels, averaging.unscaled(made_of), ensemble, classes),
         },
         "members": [
             {"name": name, "weight": float(weight), "test": figures, "without": each}
@@ -99,6 +100,16 @@ def _without(
 def _costs(networks: int, views: bool) -> str:
     words = "1 network" if networks == 1 else f"{networks} networks"
     return f"it runs {words}{' on several views of each image' if views else ''}"
+
+
+def before_and_after(
+    labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any], classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Log-loss, calibration error and Brier score of probabilities [N, K], unscaled and scaled."""
+    return {
+        "before": _calibration(labels, before, classes),
+        "after": _calibration(labels, after, classes),
+    }
 
 
 def _calibration(

@@ -25,6 +25,9 @@ IMAGES_FOR_EACH = 10
 IMAGES_FOR_TEMPERATURE = 20
 """Validation images, with fewer of which the temperature would be chance."""
 
+UNKNOWN = 1
+"""Images that a temperature is fitted on as well, and that may be of any class."""
+
 
 def check_weighting(
     weights: str | Sequence[float], average: str = ARITHMETIC, count: int = 2
@@ -103,4 +106,5 @@ def find_temperature(
     if len(labels) < IMAGES_FOR_TEMPERATURE:
         instead = "leave --calibrate out"
         raise TooFewToFitError("--calibrate", IMAGES_FOR_TEMPERATURE, len(labels), instead)
-    return fit_temperature(labels, average_probabilities(members, average, weights))
+    averaged = average_probabilities(members, average, weights)
+    return fit_temperature(labels, averaged, unknown=UNKNOWN)

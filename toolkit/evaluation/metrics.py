@@ -10,7 +10,12 @@ EPSILON = 1e-7  # Keras' clipping of probabilities in its cross-entropy
 SUM_TOLERANCE = 1e-3  # wide enough for probabilities computed in bfloat16 and summed here
 
 
-def measure(labels: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]) -> dict[str, Any]:
+def measure(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    classes: Sequence[str],
+    reject_below: float = 0.0,
+) -> dict[str, Any]:
     """Measures predictions against the true labels.
 
     * `accuracy` = k / n, k images whose most probable class (the first of equals) is the true one.
@@ -23,11 +28,14 @@ def measure(labels: ArrayLike, probabilities: ArrayLike, classes: Sequence[str])
       each class; 0 where the denominator is 0 (scikit-learn's `zero_division=0`).
     * `macro_f1`: the plain mean of `f1` over the classes that occur among the labels or the
       predictions. A class that occurs in neither says nothing about the classifier.
+    * `selective`, where a threshold is given: see `measure_answered`. All else counts each image,
+      answered or not.
 
     Args:
         labels: True classes, integers in [0, K), shape [N], N at least 1.
         probabilities: Predicted probabilities, floats, shape [N, K]; each row sums to one.
         classes: The K class names, all different, in the order of the columns.
+        reject_below: Of the highest probability; where it is lower, there is no answer. 0: never.
 
     Returns:
         `n`, `accuracy`, `accuracy_ci95` ([low, high]), `loss`, `macro_f1`, and `per_class`: for
@@ -48,13 +56,58 @@ def measure(labels: ArrayLike, probabilities: ArrayLike, classes: Sequence[str])
     n, correct = len(labels), int(np.count_nonzero(predicted == labels))
     per_class = _per_class(labels, predicted, classes)
     occurring = np.union1d(labels, predicted)
-    return {
+    measured: dict[str, Any] = {
         "n": n,
         "accuracy": correct / n,
         "accuracy_ci95": _wilson(correct, n),
         "loss": _cross_entropy(labels, probabilities),
         "macro_f1": float(np.mean([per_class[classes[i]]["f1"] for i in occurring])),
         "per_class": per_class,
+    }
+    if reject_below:
+        measured["selective"] = measure_answered(labels, probabilities, reject_below)
+    return measured
+
+
+def rejects(probabilities: NDArray[Any], reject_below: float) -> NDArray[np.bool_]:
+    """Whether the highest of probabilities [N, K] is below a threshold, in float32: bool [N]."""
+    return probabilities.max(axis=-1) < np.float32(reject_below)
+
+
+def measure_answered(
+    labels: NDArray[Any], probabilities: NDArray[Any], reject_below: float
+) -> dict[str, Any]:
+    """Measures a classifier that gives no answer where it is not sure enough.
+
+    See El-Yaniv and Wiener, "On the foundations of noise-free selective classification", JMLR 11,
+    2010; rejected is what has a low highest probability (Chow, "On optimum recognition error and
+    reject tradeoff", 1970).
+
+    Args:
+        labels: True classes, integers [N].
+        probabilities: Floats [N, K].
+        reject_below: Of the highest probability, 0 to 1.
+
+    Returns:
+        `reject_below`; `answered`, of the N images; `coverage`, their share; `accuracy` of the
+        answered ones (None where there is none); and with both their 95 % intervals as in
+        `measure`: `coverage_ci95` and `accuracy_ci95`.
+
+    Example:
+        >>> found = measure_answered(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), 0.8)
+        >>> found["coverage"], found["accuracy"]
+        (0.5, 1.0)
+    """
+    answered = ~rejects(probabilities, reject_below)
+    right = answered & (probabilities.argmax(axis=1) == labels)
+    n, count, correct = len(labels), int(answered.sum()), int(right.sum())
+    return {
+        "reject_below": reject_below,
+        "answered": count,
+        "coverage": count / n,
+        "coverage_ci95": _wilson(count, n),
+        "accuracy": correct / count if count else None,
+        "accuracy_ci95": _wilson(correct, count) if count else None,
     }
 
 

@@ -31,7 +31,8 @@ class Evaluation:
     """What was measured.
 
     Attributes:
-        metrics: As a part of `metrics.json`: n, accuracy, accuracy_ci95, loss, macro_f1, per_class.
+        metrics: As a part of `metrics.json`: n, accuracy, accuracy_ci95, loss, macro_f1, per_class;
+            of a model that rejects what it is unsure of, selective.
         seen: Images that were left out because the model was trained or chosen on them.
         problems: Files that could not be read.
     """
@@ -87,7 +88,7 @@ def evaluate(
     reporter.problems(table.problems, "the result's `problems`")
     if not len(table):
         raise NoImagesError(name)
-    metrics = measure(table.labels, probabilities, classifier.classes)
+    metrics = measure(table.labels, probabilities, classifier.classes, classifier.reject_below)
     if output is not None:
         _write(metrics, table, probabilities, Path(output).expanduser())
     return Evaluation(metrics, seen, table.problems)

@@ -16,10 +16,12 @@ def export_saved_model(
     classes: Sequence[str],
     preparation: Preparation | Sequence[Preparation],
     folder: Path,
+    reject_below: float = 0.0,
 ) -> None:
     """Writes a SavedModel with decoding, cropping, resizing and normalization inside.
 
-    Its signatures, each giving `probabilities` float32 [N, K] and `label` string [N]:
+    Its signatures, each giving `probabilities` float32 [N, K], `label` string [N] and `rejected`
+    bool [N], whether the highest probability is below the threshold; then the label is "".
     `serving_default` takes `image_bytes`, string [N], encoded JPEG, PNG, BMP, WebP or GIF (first
     frame); `pixels` takes `pixels`, uint8 [N, H, W, 3], RGB of any size. `network` takes images
     that are prepared already, float32 [N, height, width, 3], in each of the model's ways, and gives
@@ -33,8 +35,9 @@ def export_saved_model(
             takes a list of these, an input for each distinct preparation.
         classes: The K classes' names.
         preparation: What was done to the images that the model was trained on; of an ensemble, what
-            is done to each image for each input. An image is decoded once for each.
+            is done to each image for each input.
         folder: Must not exist.
+        reject_below: The threshold; 0: each image gets a label.
     """
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -48,8 +51,10 @@ def export_saved_model(
         count = tf.shape(images[0])[0]
         filled = [_not_empty(*each) for each in zip(images, shapes, strict=True)]
         probabilities = network(*filled)[:count]
-        label = tf.gather(names, tf.argmax(probabilities, axis=-1))
-        return {"probabilities": probabilities, "label": label}
+        rejected = tf.reduce_max(probabilities, axis=-1) < reject_below
+        best = tf.gather(names, tf.argmax(probabilities, axis=-1))
+        label = tf.where(rejected, "", best)
+        return {"probabilities": probabilities, "label": label, "rejected": rejected}
 
     archive.add_endpoint("serving_default", _bytes_endpoint(answer, preparations))
     archive.add_endpoint("pixels", _pixels_endpoint(answer, preparations))
@@ -73,10 +78,10 @@ def _not_empty(images: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
 
 
 def _bytes_endpoint(answer: Callable, preparations: Sequence[Preparation]) -> Callable:
-    readers = [make_batch_reader(preparation) for preparation in preparations]
+    read = make_batch_reader(preparations)
 
     def respond(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer([read(image_bytes) for read in readers])
+        return answer(read(image_bytes))
 
     return _traced(respond, "image_bytes", [], tf.string)
 

@@ -14,9 +14,10 @@ from toolkit.data.files import find_files
 from toolkit.data.parts import read_image
 from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
-from toolkit.errors import BundleError, OptionError, UnreadableImageError
+from toolkit.errors import BundleError, UnreadableImageError
+from toolkit.evaluation.metrics import rejects
 from toolkit.serving.bundle import MEND, Bundle, find_bundle
-from toolkit.serving.engines import LARGEST_DIFFERENCE, TENSORFLOW, check_engine, choose_engine
+from toolkit.serving.engines import TENSORFLOW, check_engine, choose_engine
 
 if TYPE_CHECKING:
     import keras
@@ -37,15 +38,22 @@ class Prediction:
         path: The image's file.
         classes: Names of the K classes.
         probabilities: float32 [K], summing to 1.
+        reject_below: The classifier does not answer where the highest of them is lower.
     """
 
     path: str
     classes: Sequence[str]
     probabilities: np.ndarray
+    reject_below: float = 0.0
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the classifier is not sure enough to answer; servers get the label "" then."""
+        return bool(rejects(self.probabilities, self.reject_below))
 
     @property
     def label(self) -> str:
-        """The most probable class."""
+        """The most probable class, also where that is `rejected`."""
         return self.classes[int(self.probabilities.argmax())]
 
     @property
@@ -73,6 +81,7 @@ class Classifier:
         metrics: The content of `metrics.json`.
         classes: Names of the K classes, in the order of the probabilities.
         max_pixels: Larger images are refused before they are decoded.
+        reject_below: Where the highest probability is lower, a prediction is `rejected`. 0: never.
 
     Raises:
         BundleError: There is none, or it is damaged.
@@ -93,13 +102,11 @@ class Classifier:
         self.metrics: dict[str, Any] = self.bundle.read("metrics.json")
         try:
             self.classes: list[str] = list(self.run["classes"])
+            self.reject_below = float(self.run.get("reject_below", 0.0))
             self.max_pixels = min(int(each["max_pixels"]) for each in self._preparations())
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{self.bundle.extra / 'run.json'} lacks what is needed ({error})"
             raise BundleError(self.bundle.path, problem, MEND) from error
-        if engine in LARGEST_DIFFERENCE and len(self._preparations()) > 1:
-            rule = "tensorflow or auto for an ensemble whose members prepare images differently"
-            raise OptionError("--engine", rule, engine)
 
     def _preparations(self) -> list[dict[str, Any]]:
         """As `run.json` has them: of an ensemble, one for each of its network's inputs."""
@@ -148,13 +155,13 @@ class Classifier:
         from toolkit.data.prepare import Preparation
         from toolkit.serving.network import FastNetwork
 
-        preparation, *others = self.preparations
         engine = choose_engine(self.engine, images)
         # A bundle of another version of the toolkit may prepare images in another way.
-        if engine == TENSORFLOW or others or preparation.version != Preparation.version:
+        others = [each for each in self.preparations if each.version != Preparation.version]
+        if engine == TENSORFLOW or others:
             return self.predict_bytes
         if engine not in self._networks:
-            network = FastNetwork(engine, self.bundle, self._saved_model, preparation)
+            network = FastNetwork(engine, self.bundle, self._saved_model, self.preparations)
             self._networks[engine] = network
         return self._networks[engine]
 
@@ -240,7 +247,7 @@ class Classifier:
             if isinstance(content, Problem):
                 yield content
             else:
-                yield Prediction(path, self.classes, next(rows))
+                yield Prediction(path, self.classes, next(rows), self.reject_below)
 
 
 def _unreadable(bundle: Bundle, file: Path | str, error: Exception) -> BundleError:

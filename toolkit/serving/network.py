@@ -29,18 +29,20 @@ class FastNetwork:
         name: FLOAT32 or BFLOAT16.
         bundle: Where the SavedModel lies.
         served: It, loaded.
-        preparation: How its images are prepared.
+        preparations: How its images are prepared, for each of its inputs.
     """
 
-    def __init__(self, name: str, bundle: Bundle, served: Any, preparation: Preparation) -> None:
-        shape = [preparation.height, preparation.width, 3]
+    def __init__(
+        self, name: str, bundle: Bundle, served: Any, preparations: Sequence[Preparation]
+    ) -> None:
+        shapes = [[each.height, each.width, 3] for each in preparations]
         precision = "bf16" if name == BFLOAT16 else "f32"
-        run = openvino.compile_network(lambda: _convert(served), shape, precision, _folder(bundle))
+        run = openvino.compile_network(lambda: _convert(served), shapes, precision, _folder(bundle))
         self._name = name
         self._fast = in_full_batches(run, openvino.BATCH_SIZE)
-        self._network = served.signatures["network"]
+        self._network = served.network
         self._trusted: Run | None = None
-        self._read = _make_reader(preparation)
+        self._read = _make_reader(tuple(preparations))
 
     def __call__(self, images: Sequence[bytes]) -> np.ndarray:
         """Probabilities float32 [N, K] of N encoded images.
@@ -48,18 +50,17 @@ class FastNetwork:
         Raises:
             tensorflow.errors.InvalidArgumentError: One cannot be decoded; it names the place.
         """
-        prepared = self._read(tf.constant(images, tf.string)).numpy()
+        prepared = [each.numpy() for each in self._read(tf.constant(images, tf.string))]
         if self._trusted is None:
             self._trusted = self._choose(prepared)
-        return self._trusted(prepared)
+        return self._trusted(*prepared)
 
-    def _exact(self, images: np.ndarray) -> np.ndarray:
-        argument = next(iter(self._network.structured_input_signature[1]))
-        return next(iter(self._network(**{argument: tf.constant(images)}).values())).numpy()
+    def _exact(self, *inputs: np.ndarray) -> np.ndarray:
+        return self._network(*map(tf.constant, inputs)).numpy()
 
-    def _choose(self, images: np.ndarray) -> Run:
-        expected = self._exact(images)
-        distance = np.linalg.norm(self._fast(images) - expected)
+    def _choose(self, inputs: Sequence[np.ndarray]) -> Run:
+        expected = self._exact(*inputs)
+        distance = np.linalg.norm(self._fast(*inputs) - expected)
         difference = float(distance / np.linalg.norm(expected))
         if difference <= LARGEST_DIFFERENCE[self._name]:
             return self._fast
@@ -69,9 +70,11 @@ class FastNetwork:
 
 
 @functools.cache
-def _make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
+def _make_reader(
+    preparations: tuple[Preparation, ...],
+) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     encoded = tf.TensorSpec([None], tf.string)
-    return tf.function(make_batch_reader(preparation), input_signature=[encoded])
+    return tf.function(make_batch_reader(preparations), input_signature=[encoded])
 
 
 def _folder(bundle: Bundle) -> Path:

@@ -38,7 +38,8 @@ class Trained:
         metrics: The content of `metrics.json`.
         history: A row for each epoch.
         test_probabilities: The model's for the test split, float32 [N, K].
-        run: The content of `run.json`.
+        run: The content of `run.json`, but for `reject_below` and `export_difference`.
+        reject_below: The exported model gives no label where the highest probability is lower.
         complete: What is left to do once all else is in the bundle's folder, which it takes. Adds
             to `metrics` what only the exported model tells.
     """
@@ -50,6 +51,7 @@ class Trained:
     history: list[dict[str, float]]
     test_probabilities: np.ndarray
     run: dict[str, Any]
+    reject_below: float = 0.0
     complete: Callable[[dict[str, Any], Path], dict[str, Any]] = lambda metrics, _: metrics
 
 
@@ -77,7 +79,13 @@ def save_bundle(trained: Trained, working: Path, folder: Path, progress: Progres
 
 def _steps(trained: Trained, working: Path) -> Iterator[None]:
     """Makes the bundle, and yields after each step."""
-    export_saved_model(trained.model, trained.table.classes, trained.preparation, working)
+    export_saved_model(
+        trained.model,
+        trained.table.classes,
+        trained.preparation,
+        working,
+        trained.reject_below,
+    )
     yield
     extra = working / EXTRA
     extra.mkdir()
@@ -89,7 +97,8 @@ def _steps(trained: Trained, working: Path) -> Iterator[None]:
         _draw(trained, extra)
         yield
     write_json(extra / "metrics.json", trained.complete(trained.metrics, working))
-    write_json(extra / "run.json", {**trained.run, "export_difference": difference.result()})
+    found = {"reject_below": trained.reject_below, "export_difference": difference.result()}
+    write_json(extra / "run.json", {**trained.run, **found})
     yield
 
 

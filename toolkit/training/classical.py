@@ -1,9 +1,9 @@
 """Scikit-learn's classifiers on frozen features, their settings chosen on the validation split."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -86,6 +86,10 @@ class Classical:
         standardized = _standardized(features, self.mean, self.deviation)
         decisions = _decisions(self.name, self.estimator, standardized)
         return softmax(self.scale * decisions, axis=1).astype(np.float32)
+
+    def scaled(self, factor: float) -> Self:
+        """The same with decisions that are multiplied by a factor."""
+        return replace(self, scale=self.scale * factor)
 
 
 def check_classifier(name: str) -> None:

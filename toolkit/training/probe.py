@@ -1,7 +1,8 @@
 """The probe: multinomial logistic regression on frozen features."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -37,6 +38,10 @@ class Probe:
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities float32 [N, K] for features [N, D]."""
         return softmax(features @ self.kernel + self.bias, axis=1).astype(np.float32)
+
+    def scaled(self, factor: float) -> Self:
+        """The same with logits that are multiplied by a factor."""
+        return replace(self, kernel=self.kernel * factor, bias=self.bias * factor)
 
 
 def fit_probe(

@@ -65,7 +65,7 @@ def reliability_figure(curves: Mapping[str, Bins]) -> Figure:
         lower.stairs(bins.counts, bins.edges, color=colour, lw=1.6)
     upper.set(xlim=(0, 1), ylim=(0, 1.02))
     upper.set_title("Right as often as sure", loc="left", size=11, weight="bold", color=canvas.INK)
-    upper.legend(loc="upper left", frameon=False, fontsize=9)
+    upper.legend(loc="best", frameon=False, fontsize=9)
     _dress(upper, "accuracy")
     _dress(lower, "images")
     upper.yaxis.set_major_formatter(PercentFormatter(1))

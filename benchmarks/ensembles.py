@@ -11,7 +11,6 @@ measured once. The rounds are the seeds 0, 1, 2, ..., each with other photos.
 - *calibrated*: `toolkit ensemble --calibrate`, the mean scaled by a temperature that was found on
   the validation photos.
 - *pupil*: efficientnet-lite0 alone, with the ensemble as teacher (`--teacher`).
-- *3 snapshots*, *3 folds*: ensembles of efficientnet-lite0 alone (`--snapshots 3`, `--folds 3`).
 
 The calibration error is the mean difference between how sure an answer is and how often it is
 right, over 15 bins (Naeini et al. 2015).
@@ -38,7 +37,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "greedy": {"weights": "greedy"},
     "calibrated": {"calibrate": True},
 }
-ALONE: dict[str, dict[str, Any]] = {"3 snapshots": {"snapshots": 3}, "3 folds": {"folds": 3}}
 
 
 def run(settings: Settings) -> Outcome:
@@ -81,10 +79,6 @@ def _measured(settings: Settings, seed: int, folder: Path) -> dict[str, Record]:
     for name, how in OTHERS.items():
         joined[name] = toolkit.ensemble(
             paths, name, models_dir=folder, seed=seed, quiet=True, **how
-        ).metrics
-    for name, how in ALONE.items():
-        joined[name] = toolkit.finetune_members(
-            source, backbones=BACKBONES[:1], **{**options, "name": name.replace(" ", "-")}, **how
         ).metrics
     pupil = toolkit.finetune(source, BACKBONES[0], teacher=result.path, **options)
     return {

@@ -46,7 +46,7 @@ def ensemble(
     average: str = ARITHMETIC,
     weights: str | Sequence[float] = EQUAL,
     calibrate: bool = False,
-    tta: str | Sequence[str] = (),
+    tta: str | Sequence[str] = "",
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,

@@ -43,10 +43,11 @@ def test_options_and_defaults_are_those_of_the_function(verb):
     assert {name: parsed[name] for name in same} == {name: expected[name] for name in same}
 
 
-def test_the_options_of_ensemble_are_those_of_the_function():
-    parsed = command_of("ensemble").make_context("ensemble", ["a", "b", "--name", "both"]).params
+@pytest.mark.parametrize("verb", ["ensemble", "soup"])
+def test_the_options_of_what_joins_models_are_those_of_the_function(verb):
+    parsed = command_of(verb).make_context(verb, ["a", "b", "--name", "both"]).params
     source = {"columns", "root", "data_dir", "exclude"}
-    expected = defaults_of(toolkit.ensemble)
+    expected = defaults_of(getattr(toolkit, verb))
     assert parsed.keys() - {"as_json", *source} == expected.keys() | {"models", "name"}
     assert {name: parsed[name] for name in expected} == expected
 

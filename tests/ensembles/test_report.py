@@ -88,3 +88,30 @@ def test_a_temperature_scales_the_ensemble_and_no_member():
         "expected_calibration_error": expected_calibration_error(labels, ensemble),
         "brier_score": brier_score(labels, ensemble),
     }
+
+
+def test_views_are_what_is_averaged_and_members_are_measured_without():
+    labels, members = make_predictions(300)
+    _, viewed = make_predictions(300, seed=0, shared=0.2)
+    found = report(labels, members, CLASSES, NAMES, EQUALLY, viewed=viewed)
+    plain = report(labels, members, CLASSES, NAMES, EQUALLY)
+    assert json.loads(json.dumps(found, allow_nan=False))
+    assert found["test"] == measure(labels, average_probabilities(viewed), CLASSES)
+    assert [each["test"] for each in found["members"]] == [
+        each["test"] for each in plain["members"]
+    ]
+    of_views = [measure(labels, each, CLASSES)["loss"] for each in viewed]
+    assert [each["with_views"]["loss"] for each in found["members"]] == of_views
+    assert found["views"]["without"]["loss"] == plain["test"]["loss"]
+    gain = plain["test"]["loss"] - found["test"]["loss"]
+    assert found["views"]["gain"]["loss"] == pytest.approx(gain)
+    assert found["why"].endswith("it runs 3 networks on several views of each image")
+
+
+def test_one_member_is_enough_with_views():
+    labels, members = make_predictions(300)
+    averaging = Averaging("arithmetic", np.ones(1))
+    found = report(labels, members[:1], CLASSES, NAMES[:1], averaging, viewed=members[1:2])
+    assert found["members"][0]["without"] is None
+    assert found["gain"]["over"] == "a/1"
+    assert found["diversity"]["disagreement"] == [[0]]

@@ -86,8 +86,9 @@ def test_the_saved_model_is_float32(tmp_path, precision):
     np.testing.assert_array_equal(again(pixels(2)), model(pixels(2)))
 
 
-def test_a_run_in_float16_goes_on_as_if_it_had_not_been_interrupted(tmp_path):
-    steps = {"precision": FLOAT16, "ema": 0.5, "schedule": "plateau"}
+@pytest.mark.parametrize("options", [{"ema": 0.5, "schedule": "plateau"}, {"swa": 0.7}], ids=str)
+def test_a_run_in_float16_goes_on_as_if_it_had_not_been_interrupted(tmp_path, options):
+    steps = {"precision": FLOAT16, **options}
     whole = train(tmp_path / "whole", steps=steps)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "left", Interrupt(3), steps=steps)

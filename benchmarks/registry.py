@@ -69,7 +69,7 @@ BENCHMARKS = {
             "ensemble-serving",
             "benchmarks.ensemble_serving",
             "The SavedModel of an ensemble against its members' networks alone.",
-            9,
+            25,
         ),
         Benchmark(
             "start-up",

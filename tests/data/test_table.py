@@ -1,8 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from toolkit.data.listing import Listing
 from toolkit.data.table import ImageTable, Problem
+from toolkit.errors import UnknownClassesError
 
 
 def _table() -> ImageTable:
@@ -44,3 +47,19 @@ def test_a_table_without_its_problems_lists_them():
 def test_files_are_found_from_the_root():
     assert _table().file(2) == Path("/data/c/3")
     assert _table().files() == [b"/data/a/1", b"/data/a/2", b"/data/c/3"]
+
+
+def test_classes_are_matched_by_name():
+    table = _table()
+    other = table.with_classes(["c", "z", "a", "b"])
+    assert other.labels.dtype == np.int32
+    assert [other.classes[label] for label in other.labels] == ["a", "a", "c"]
+    assert other.classes == ["c", "z", "a", "b"]
+    assert other.paths is table.paths
+
+
+def test_classes_that_a_model_does_not_know_are_named():
+    listing = Listing(Path("/data"), [], ["a", "new"])
+    listing.check_known(["new", "a", "b"])
+    with pytest.raises(UnknownClassesError, match="The ensemble does not know the class 'new'"):
+        listing.check_known(["a", "b"], "The ensemble")

@@ -1,10 +1,12 @@
 """The files of a source, as they are named and labelled, before any is opened."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from toolkit.data.table import TEST, TRAIN, VALIDATION, Problem
+from toolkit.errors import UnknownClassesError
 
 SPLIT_NAMES = {
     "train": TRAIN,
@@ -52,3 +54,17 @@ class Listing:
     splits: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     flips: bool = True
+
+    def check_known(self, known: Sequence[str], knows: str = "The model") -> None:
+        """Refuses classes that a model does not know.
+
+        Args:
+            known: Those that it knows.
+            knows: Who does, in the error's words.
+
+        Raises:
+            UnknownClassesError: There are some.
+        """
+        unknown = [name for name in self.classes if name not in known]
+        if unknown:
+            raise UnknownClassesError(unknown, list(known), knows)

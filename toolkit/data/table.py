@@ -88,6 +88,16 @@ class ImageTable:
         kept = np.array([path not in bad for path in self.paths], bool)
         return dataclasses.replace(self.rows(kept), problems=[*self.problems, *problems])
 
+    def with_classes(self, classes: Sequence[str]) -> "ImageTable":
+        """The same images and labels, with the classes of a model, in its order.
+
+        Args:
+            classes: Names, the table's among them; `Listing.check_known` tells of others.
+        """
+        index = {name: label for label, name in enumerate(classes)}
+        places = np.array([index[name] for name in self.classes], np.int32)
+        return dataclasses.replace(self, classes=list(classes), labels=places[self.labels])
+
     def file(self, row: int) -> Path:
         """The path at which a row's image can be opened."""
         return self.root / self.paths[row]

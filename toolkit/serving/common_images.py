@@ -12,7 +12,7 @@ from toolkit.data.scan import scan
 from toolkit.data.source import Source
 from toolkit.data.sources import list_source
 from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable, Problem
-from toolkit.errors import NoTestImagesError, UnknownClassesError
+from toolkit.errors import NoTestImagesError
 from toolkit.progress import Progress
 from toolkit.serving.members import Member
 
@@ -71,9 +71,7 @@ def common_images(
         root = recorded.root
     else:
         listing = list_source(data, progress)
-        unknown = [name for name in listing.classes if name not in classes]
-        if unknown:
-            raise UnknownClassesError(unknown, classes, "A member")
+        listing.check_known(classes, "A member")
         test = _unseen(scan(listing, limit, progress), recorded, classes)
         root = test.root
     if not len(test):
@@ -132,9 +130,8 @@ def _readable(table: ImageTable, max_pixels: int, progress: Progress) -> ImageTa
 def _unseen(table: ImageTable, recorded: ImageTable, classes: list[str]) -> ImageTable:
     """The images of other data that no member has seen, with the ensemble's classes."""
     seen = set(recorded.digests[recorded.splits != TEST])
-    order = np.array([classes.index(name) for name in table.classes], np.int32)
     splits = np.full(len(table), TEST, object)
-    table = replace(table, classes=classes, labels=order[table.labels], splits=splits)
+    table = replace(table.with_classes(classes), splits=splits)
     return table.rows(np.array([digest not in seen for digest in table.digests], bool))
 
 

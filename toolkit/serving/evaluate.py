@@ -1,7 +1,7 @@
 """Measures a saved classifier on labelled images."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from toolkit.errors import (
     AllSeenError,
     NoImagesError,
     NotWritableError,
-    UnknownClassesError,
 )
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
@@ -75,9 +74,7 @@ def evaluate(
     classifier = model if isinstance(model, Classifier) else Classifier(model, engine)
     reporter = Reporter(quiet)
     listing, name = list_source(data, reporter.progress), as_source(data).location
-    unknown = [name for name in listing.classes if name not in classifier.classes]
-    if unknown:
-        raise UnknownClassesError(unknown, classifier.classes)
+    listing.check_known(classifier.classes)
     table = scan(listing, classifier.max_pixels, reporter.progress)
     table, seen = _match(table, classifier, include_seen)
     if seen:
@@ -96,9 +93,7 @@ def evaluate(
 
 def _match(table: ImageTable, classifier: Classifier, include_seen: bool) -> tuple[ImageTable, int]:
     """Gives the table the model's classes, and leaves out what the model has seen."""
-    index = {name: label for label, name in enumerate(classifier.classes)}
-    order = np.array([index[name] for name in table.classes], np.int32)
-    table = replace(table, classes=classifier.classes, labels=order[table.labels])
+    table = table.with_classes(classifier.classes)
     splits = [] if include_seen else read_splits(classifier.bundle)
     known = {row.digest for row in splits if row.split != TEST}
     new = np.array([digest not in known for digest in table.digests], bool)

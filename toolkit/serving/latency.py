@@ -1,5 +1,6 @@
 """How long a SavedModel takes for one image."""
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+
+from toolkit.serving.loaded import ask
 
 RUNS = 10
 
@@ -29,10 +32,4 @@ def measure_latency(predict: Callable[[Sequence[bytes]], np.ndarray], image: byt
 
 def serve_saved_model(folder: Path) -> Callable[[Sequence[bytes]], np.ndarray]:
     """Loads a SavedModel, which need not be part of a bundle yet: encoded images to [N, K]."""
-    loaded = tf.saved_model.load(str(folder))
-
-    def predict(images: Sequence[bytes]) -> np.ndarray:
-        serve = loaded.signatures["serving_default"]
-        return serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
-
-    return predict
+    return functools.partial(ask, tf.saved_model.load(str(folder)))

@@ -171,10 +171,7 @@ class Classifier:
         Raises:
             tensorflow.errors.InvalidArgumentError: One cannot be decoded; it names the place.
         """
-        import tensorflow as tf
-
-        serve = self._saved_model.signatures["serving_default"]
-        return serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
+        return ask(self._saved_model, images)
 
     def predict(self, paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
         """Predicts image files, in their order.
@@ -248,6 +245,14 @@ class Classifier:
                 yield content
             else:
                 yield Prediction(path, self.classes, next(rows), self.reject_below)
+
+
+def ask(saved_model: Any, images: Sequence[bytes]) -> np.ndarray:
+    """What a loaded SavedModel gives for N encoded images: probabilities float32 [N, K]."""
+    import tensorflow as tf
+
+    serve = saved_model.signatures["serving_default"]
+    return serve(image_bytes=tf.constant(images, tf.string))["probabilities"].numpy()
 
 
 def _unreadable(bundle: Bundle, file: Path | str, error: Exception) -> BundleError:

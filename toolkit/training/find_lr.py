@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from toolkit.training.variables import assign, copy
+
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 
 SMOOTHING = 0.9
@@ -80,7 +82,7 @@ def range_test(
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
-    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    before = copy(variables)
     rising = keras.optimizers.schedules.ExponentialDecay(
         lowest, decay_steps=max(1, steps - 1), decay_rate=highest / lowest
     )
@@ -89,8 +91,7 @@ def range_test(
         try:
             losses, diverged = _train(model, itertools.islice(batches(), steps), start)
         finally:
-            for variable, value in zip(variables, before, strict=True):
-                variable.assign(value)
+            assign(variables, before)
     rates = [float(keras.ops.convert_to_numpy(rising(step))) for step in range(len(losses))]
     start = start[: len(losses)]
     return RangeTest(rates, losses, start, _relative(losses, start), diverged)

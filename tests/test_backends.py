@@ -12,6 +12,7 @@ import pytest
 import toolkit
 from tests.classifier.test_mlp import history_of_a_deep_head
 from tests.conftest import ROOT, SMALL, run_toolkit
+from tests.training.test_distillation import taught
 from tests.training.test_fine_tuning import (
     averaged_and_resumed,
     last_averaged_and_resumed,
@@ -59,7 +60,7 @@ def test_the_whole_command_with_jax(images, tmp_path):
 
 
 TRAININGS = [mixed_and_weighted, averaged_and_resumed, unfrozen_in_every_way]
-TRAININGS += [history_of_a_deep_head, last_averaged_and_resumed]
+TRAININGS += [history_of_a_deep_head, last_averaged_and_resumed, taught]
 
 
 @needs_jax

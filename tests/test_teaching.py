@@ -1,9 +1,14 @@
+import csv
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import toolkit
 from tests.bundles import PREPARATION, make_bundle, make_trained
+from tests.conftest import SMALL
 from toolkit.data.table import TRAIN
 from toolkit.errors import OptionError
 from toolkit.progress import Reporter
@@ -37,6 +42,28 @@ def test_what_it_says_is_of_each_training_image_in_the_order_of_the_classes(
         by_name = dict(zip(classifier.classes, prediction.probabilities, strict=True))
         expected = [by_name[name] for name in table.classes]
         np.testing.assert_allclose(said[row], expected, atol=1e-6)
+
+
+def test_a_training_with_a_teacher_becomes_more_like_it(finished, images, tmp_path):
+    """The teacher takes every class for another."""
+    options = {**SMALL, "unfreeze": "none", "learning_rate": 0.1, "epochs": 2, "views": 1}
+    turned = shutil.copytree(finished.path, tmp_path / "turned")
+    record = json.loads((turned / "assets.extra" / "run.json").read_text())
+    record["classes"] = [*record["classes"][1:], record["classes"][0]]
+    (turned / "assets.extra" / "run.json").write_text(json.dumps(record))
+    models = tmp_path / "models"
+    pupil = toolkit.finetune(
+        images, models_dir=models, name="pupil", teacher=turned, teacher_share=1.0, **options
+    )
+    assert pupil.run["options"]["teacher"] == str(turned)
+    history = read_history(pupil)
+    assert history[-1]["val_accuracy"] < 0.3, "it says what the teacher says"
+    assert pupil.metrics["chosen"] == "probe", "and validation is judged by the labels"
+
+
+def read_history(result):
+    with open(result.path / "assets.extra" / "history.csv", newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
 def test_a_resumed_run_does_not_ask_again(teacher, table, tmp_path):

@@ -65,6 +65,16 @@ def test_a_training_learns_from_the_teacher_and_is_validated_by_labels(tmp_path)
     assert agreements[1] > agreements[0] and losses[1] > losses[0]
 
 
+def taught(folder):
+    """The history of a training with a teacher, with weights and smoothed labels."""
+    features, labels = make_data(17)
+    hard = np.eye(3, dtype=np.float32)[labels]
+    targets = np.concatenate([hard, softmax(features[:, :3], axis=1)], axis=1)
+    weights = hard @ np.array([0.5, 2, 1], np.float32)
+    options = {"teacher": "x", "label_smoothing": 0.1, "one_hot": True}
+    return train(folder, (features, targets, weights), (features, hard), **options)[1]
+
+
 def test_a_share_of_nothing_is_a_training_without_a_teacher(tmp_path):
     features, labels = make_data()
     hard = np.eye(3, dtype=np.float32)[labels]

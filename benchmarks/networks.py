@@ -12,7 +12,6 @@ from toolkit.data.prepare import Preparation
 from toolkit.options import FinetuneOptions
 from toolkit.probing import FrozenNetwork
 from toolkit.progress import Reporter
-from toolkit.training.optimizer_entries import find_optimizer
 
 
 def load_network(settings: Settings) -> tuple[LoadedBackbone, Preparation]:
@@ -44,7 +43,6 @@ def job_options(settings: Settings, network: LoadedBackbone, **changes: Any) -> 
         "image_size": settings.image_size,
         "unfreeze": network.backbone.unfreeze,
         "augment": "light",
-        "learning_rate": find_optimizer(defaults["optimizer"]).learning_rate,
         "cache_size": parse_size("--cache-size", defaults["cache_size"]),
         **changes,
     }

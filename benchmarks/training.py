@@ -11,6 +11,7 @@ from toolkit.classifier.model import attach_head, freeze_below, frozen_layers
 from toolkit.option_checks import count_unfrozen
 from toolkit.options import FinetuneOptions
 from toolkit.training import fine_tuning
+from toolkit.training.optimizer_entries import find_optimizer
 
 
 def make_classifier(
@@ -27,9 +28,8 @@ def make_classifier(
 
 def compile_model(model: keras.Model, options: FinetuneOptions, steps: int) -> None:
     """Compiles a model that gives logits, as fine-tuning does."""
-    fine_tuning.compile_model(
-        model, options.optimization(float(options.learning_rate), options.precision), steps
-    )
+    rate = find_optimizer(options.optimizer).learning_rate
+    fine_tuning.compile_model(model, options.optimization(rate, options.precision), steps)
 
 
 def fit(model: keras.Model, batches: Iterable, steps: int) -> None:

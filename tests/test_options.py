@@ -145,6 +145,7 @@ def test_an_impossible_value_is_refused_with_the_rule(name, value, rule):
         ("patience", 1),
         ("learning_rate", 10**9),
         ("learning_rate", "auto"),
+        ("learning_rate", None),
         ("monitor", "accuracy"),
         ("min_delta", 0),
         ("dropout", 0),

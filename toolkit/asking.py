@@ -18,7 +18,6 @@ from toolkit.data.source import Source
 from toolkit.option_checks import count_unfrozen
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.serving.bundle import find_bundle
-from toolkit.training.optimizer_entries import find_optimizer
 
 
 def feature_values(given: Mapping[str, Any], source: Source) -> dict[str, Any]:
@@ -61,8 +60,6 @@ def make_options(given: Mapping[str, Any], source: Source, listing: Listing) -> 
     entry = backbones.find(given["backbone"])
     values = {field.name: given[field.name] for field in fields(FinetuneOptions)}
     values |= feature_values(given, source)
-    if given["learning_rate"] is None:
-        values["learning_rate"] = find_optimizer(given["optimizer"]).learning_rate
     folder, teacher = given["tensorboard"], given["teacher"]
     values |= {
         "unfreeze": entry.unfreeze if given["unfreeze"] is None else given["unfreeze"],

@@ -192,6 +192,10 @@ def _learning_rate(
 ) -> dict[str, Any]:
     """The learning rate and why it is that, as the record tells it."""
     options = prepared.options
+    if options.learning_rate is None:
+        images = len(prepared.table.split(TRAIN))
+        why = f"the default of {options.optimizer} for {images:,} images"
+        return {"value": options.rate_for(images), "why": why}
     if options.learning_rate != AUTO:
         return {"value": options.learning_rate, "why": "it was given"}
     if options.epochs == 0:

@@ -133,7 +133,8 @@ def finetune(
         batch_size: Images in a training step.
         learning_rate: The highest, at the end of the warm-up; by default the optimizer's: 3e-4 for
             "adamw", "adam", "nadam" and "rmsprop", 3e-5 for "lion", 3e-3 for "lamb" and
-            "adafactor", 1e-2 for "sgd". "auto": what a range test suggests (see `find_lr`).
+            "adafactor", 1e-2 for "sgd"; of few images up to three times as high, by the square root
+            of how many more epochs they get. "auto": what a range test suggests (see `find_lr`).
         monitor: By which figure of validation epochs are compared: "loss" or "accuracy".
         min_delta: A smaller gain in it does not count for the patience.
         patience: Epochs without a gain before training stops; by default half of all, at least 5.

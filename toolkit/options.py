@@ -21,7 +21,7 @@ from toolkit.option_checks import (
 from toolkit.training import schedules
 from toolkit.training.distillation import check_distillation
 from toolkit.training.imbalance import check_imbalance
-from toolkit.training.length import default_epochs, default_patience
+from toolkit.training.length import default_epochs, default_patience, default_rate
 from toolkit.training.losses import check_loss
 from toolkit.training.monitor import check_monitor
 from toolkit.training.optimization import Optimization, check_precision
@@ -78,7 +78,7 @@ class FinetuneOptions(FeatureOptions):
     train_batchnorm: bool
     epochs: int | None
     batch_size: int
-    learning_rate: float | str
+    learning_rate: float | str | None
     monitor: str
     min_delta: float
     patience: int | None
@@ -158,6 +158,10 @@ class FinetuneOptions(FeatureOptions):
         """After how many epochs without a gain training stops, with so many training images."""
         return default_patience(self.epochs_for(images)) if self.patience is None else self.patience
 
+    def rate_for(self, images: int) -> float:
+        """The highest learning rate where none is given, with so many training images."""
+        return default_rate(find_optimizer(self.optimizer).learning_rate, images, self.batch_size)
+
     def optimization(self, learning_rate: float, precision: str) -> Optimization:
         """How weights are trained, with the learning rate and precision found or given."""
         values = {field.name: getattr(self, field.name) for field in fields(Optimization)}
@@ -182,7 +186,8 @@ class FinetuneOptions(FeatureOptions):
         schedules.get(self.schedule)
         check_loss(self.loss)
         check_precision(self.precision)
-        check_learning_rate(self.learning_rate)
+        if self.learning_rate is not None:
+            check_learning_rate(self.learning_rate)
         check_warmup(self.warmup)
         check_range("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         check_range("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from tests.test_options import GOOD
-from toolkit.training.length import default_epochs, default_patience
+from toolkit.training.length import default_epochs, default_patience, default_rate
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,19 @@ def test_few_images_come_in_more_epochs(images, batch_size, epochs):
 
 def test_patience_is_half_of_the_epochs_but_no_less_than_5():
     assert [default_patience(epochs) for epochs in (0, 6, 11, 60)] == [5, 5, 5, 30]
+
+
+def test_the_rate_grows_with_the_square_root_of_the_epochs_that_few_images_get():
+    assert default_rate(3e-4, 10**6, 32) == default_rate(3e-4, 1440, 32) == 3e-4
+    assert default_rate(3e-4, 161, 32) == pytest.approx(3e-4 * (50 / 6) ** 0.5)
+    assert default_rate(1e-2, 3, 32) == pytest.approx(1e-2 * 10**0.5)
+
+
+def test_the_default_rate_is_the_optimizers_own_whatever_the_epochs():
+    for epochs in (1, None, 100):
+        asked = dataclasses.replace(GOOD, learning_rate=None, optimizer="sgd", epochs=epochs)
+        assert asked.rate_for(10**5) == 1e-2
+        assert asked.rate_for(10) == pytest.approx(default_rate(1e-2, 10, asked.batch_size))
 
 
 def test_what_is_asked_for_is_what_is_done():

@@ -99,7 +99,8 @@ class Rate(click.ParamType):
     type=Rate(),
     metavar="RATE|auto",
     help="The highest, at the end of the warm-up; auto: what a range test suggests, as `toolkit "
-    "find-lr` does.  [default: the optimizer's, 0.0003 for adamw]",
+    "find-lr` does.  [default: the optimizer's, 0.0003 for adamw; of few images up to three times "
+    "that]",
 )
 @click.option(
     "--monitor",

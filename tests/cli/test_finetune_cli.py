@@ -43,6 +43,27 @@ def test_options_and_defaults_are_those_of_the_function(verb):
     assert {name: parsed[name] for name in same} == {name: expected[name] for name in same}
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--folds", "3"], {"backbones": ["efficientnet-lite0"], "folds": 3}),
+        (["--backbone", "a, b"], {"backbones": ["a", "b"]}),
+        (["--seeds", "2", "--snapshots", "4"], {"seeds": 2, "snapshots": 4}),
+    ],
+)
+def test_what_asks_for_several_members(given, expected):
+    parsed = command_of("finetune").make_context("finetune", ["--data", "x", *given]).params
+    members = take_members(parsed)
+    usual = {"backbones": ["efficientnet-lite0"], "folds": None, "seeds": 1, "snapshots": 1}
+    assert members == {**usual, **expected}
+    own = inspect.signature(toolkit.finetune_members).parameters
+    assert set(members) <= set(own)
+    assert parsed.keys() - {"as_json", *defaults_of(toolkit.Source)} <= {
+        *own,
+        *inspect.signature(toolkit.finetune).parameters,
+    }
+
+
 @pytest.mark.parametrize("verb", ["ensemble", "soup"])
 def test_the_options_of_what_joins_models_are_those_of_the_function(verb):
     parsed = command_of(verb).make_context(verb, ["a", "b", "--name", "both"]).params

@@ -31,7 +31,7 @@ ORDER = [
     ["choosing"],
     ["calibrating"],
     ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
-    ["scheduling", "souping", "splitting", "teaching"],
+    ["member_plans", "scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],
     ["job"],
     ["finding_lr", "making_members"],

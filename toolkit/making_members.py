@@ -1,94 +1,30 @@
 """Several trainings on one data set, and the ensemble of what they give: `finetune --folds 5`."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from toolkit import backbones as networks
 from toolkit.asking import make_options
 from toolkit.clock import Clock
-from toolkit.data.folds import fold_splits
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.splits import fix_splits
-from toolkit.data.table import TRAIN, ImageTable
+from toolkit.data.table import ImageTable
 from toolkit.ensembling import ensemble
-from toolkit.errors import MemberError, OptionError
 from toolkit.finetuning import Job, run_job
 from toolkit.job import finetune_arguments
-from toolkit.option_checks import check_reject_below, check_whole, model_name
+from toolkit.member_plans import Making, Training, plan_trainings
+from toolkit.option_checks import check_reject_below, model_name
 from toolkit.options import FinetuneOptions
 from toolkit.preparing import read_images
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
 from toolkit.run_record import data_digest
 from toolkit.serving.unfinished import UnfinishedRun
-from toolkit.training.schedules import COSINE, CYCLES
 from toolkit.training.users_callbacks import check_callbacks
-
-MOST = 100
-"""Members that one command makes."""
-
-
-@dataclass(frozen=True)
-class Making:
-    """Which trainings there are: each network with each fold and each seed.
-
-    Attributes:
-        backbones: The networks.
-        folds: How many, or None.
-        seeds: How many.
-        snapshots: How many each training gives; 1: the best of it.
-    """
-
-    backbones: tuple[str, ...]
-    folds: int | None = None
-    seeds: int = 1
-    snapshots: int = 1
-
-    def check(self, schedule: str, epochs: int | None, swa: float) -> None:
-        """Refuses what makes no ensemble; the arguments are options of each training.
-
-        Raises:
-            OptionError: See above.
-        """
-        if self.folds is not None:
-            check_whole("--folds", self.folds, 2)
-        check_whole("--seeds", self.seeds, 1)
-        check_whole("--snapshots", self.snapshots, 1)
-        if len(set(self.backbones)) < len(self.backbones):
-            raise OptionError("--backbone", "different networks", ",".join(self.backbones))
-        count = len(self.backbones) * (self.folds or 1) * self.seeds * self.snapshots
-        if not 2 <= count <= MOST:
-            rule = f"2 to {MOST} members, by several of --backbone, --folds, --seeds, --snapshots"
-            raise MemberError(rule, f"{count}", "Give other numbers, or use `toolkit ensemble`")
-        if self.snapshots > 1 and schedule != COSINE:
-            rule = f"left out, or {COSINE}, with --snapshots, each of which ends a cosine"
-            raise OptionError("--schedule", rule, schedule)
-        if self.snapshots > 1 and swa:
-            raise OptionError("--swa", "left out with --snapshots, which average no epochs", swa)
-        if self.snapshots > 1 and epochs is not None and (epochs == 0 or epochs % self.snapshots):
-            rule = f"a multiple of --snapshots {self.snapshots}, as each ends an epoch"
-            raise OptionError("--epochs", rule, epochs)
-
-
-@dataclass(frozen=True)
-class Training:
-    """One of the trainings.
-
-    Attributes:
-        name: What it is called beside the others: "resnet50-fold-1"; "" where there are none.
-        options: Its own.
-        table: All images, with its splits.
-    """
-
-    name: str
-    options: FinetuneOptions
-    table: ImageTable
 
 
 def finetune_members(
@@ -164,7 +100,7 @@ def finetune_members(
     compared = {**asked[0].compared, **made_so, "snapshots": snapshots, "ensemble": joined}
     with UnfinishedRun.start(folder, compared, resume) as run:
         table = read_images(asked[0], listing, reporter)
-        trainings = list(_trainings(making, asked, table))
+        trainings = list(plan_trainings(making, asked, table))
         run.keep_data(data_digest(trainings[0].table))
         paths: list[str] = []
         for number, training in enumerate(trainings):
@@ -191,36 +127,6 @@ def finetune_members(
 def _make(job: Job, table: ImageTable, reporter: Reporter) -> dict[str, Any]:
     results = run_job(job, lambda: table, Clock(), reporter)
     return {"paths": [str(result.path) for result in results]}
-
-
-def _trainings(
-    making: Making, asked: Sequence[FinetuneOptions], table: ImageTable
-) -> Iterator[Training]:
-    """The trainings in their order; the first to differ between two is the backbone."""
-    first = asked[0]
-    whole = fix_splits(table, first.split, first.seed)
-    folds = [whole]
-    if making.folds is not None:
-        folds = list(fold_splits(whole, making.folds, first.seed))
-    seeds = range(first.seed, first.seed + making.seeds)
-    for options, (fold, split), seed in product(asked, enumerate(folds, 1), seeds):
-        parts = {
-            options.backbone: len(asked) > 1,
-            f"fold-{fold}": making.folds is not None,
-            f"seed-{seed}": making.seeds > 1,
-        }
-        named = "-".join(part for part, several in parts.items() if several)
-        options = replace(options, seed=seed)
-        if making.snapshots > 1:
-            options = _in_cycles(options, making.snapshots, len(split.split(TRAIN)))
-        yield Training(named, options, split)
-
-
-def _in_cycles(options: FinetuneOptions, cycles: int, images: int) -> FinetuneOptions:
-    """The options of a run that ends in so many snapshots: whole epochs each, and no early end."""
-    epochs = -(-options.epochs_for(images) // cycles) * cycles
-    schedule = CYCLES.format(cycles)
-    return replace(options, epochs=epochs, patience=epochs, schedule=schedule, warmup=0.0)
 
 
 def _limited(training: Training, clock: Clock, left: int) -> FinetuneOptions:

@@ -173,13 +173,17 @@ class _Trained(keras.Model):
         training: bool = True,
     ) -> Any:
         whole = training or self.validates_alike
-        losses = (self.minimized if whole else self.validated)(y, y_pred)
+        losses = self.minimized(y, y_pred) if whole else self.validated(_labels(y, y_pred), y_pred)
         weighted = losses if sample_weight is None else losses * sample_weight
         return keras.ops.mean(weighted) + (sum(self.losses) if whole else 0.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        labels = y[:, : y_pred.shape[-1]] if len(y.shape) > 1 else y  # No teacher is a label.
-        return super().compute_metrics(x, labels, y_pred, sample_weight)
+        return super().compute_metrics(x, _labels(y, y_pred), y_pred, sample_weight)
+
+
+def _labels(y: Any, y_pred: Any) -> Any:
+    """The labels of targets that may have a teacher's probabilities beside them."""
+    return y[:, : y_pred.shape[-1]] if len(y.shape) > 1 else y
 
 
 def _compiles_well() -> Any:

@@ -27,7 +27,8 @@ def test_patience_is_half_of_the_epochs_but_no_less_than_5():
 
 def test_the_rate_grows_with_the_square_root_of_the_epochs_that_few_images_get():
     assert default_rate(3e-4, 10**6, 32) == default_rate(3e-4, 1440, 32) == 3e-4
-    assert default_rate(3e-4, 161, 32) == pytest.approx(3e-4 * (50 / 6) ** 0.5)
+    assert default_rate(3e-4, 161, 32) == pytest.approx(3e-4 * 8**0.5)
+    assert default_rate(3e-4, 1200, 32) == 3e-4, "7 epochs are about the usual 6"
     assert default_rate(1e-2, 3, 32) == pytest.approx(1e-2 * 10**0.5)
 
 

@@ -28,7 +28,7 @@ def default_epochs(images: int, batch_size: int) -> int:
 def default_rate(rate: float, images: int, batch_size: int) -> float:
     """The learning rate for so many images, given what is best for many.
 
-    It grows with the square root of the epochs by which few images get their steps: a run of a few
+    It grows with the square root of how many times the usual epochs few images get: a run of a few
     hundred steps does not get far from the pretrained weights otherwise. Twenty photos of each of
     ten classes were learned to 91 % at 1e-3 where 3e-4 came to 81 %.
 
@@ -41,7 +41,7 @@ def default_rate(rate: float, images: int, batch_size: int) -> float:
         >>> round(default_rate(3e-4, 1440, 32), 5), round(default_rate(3e-4, 160, 32), 5)
         (0.0003, 0.00095)
     """
-    return rate * math.sqrt(default_epochs(images, batch_size) / EPOCHS)
+    return rate * math.sqrt(default_epochs(images, batch_size) // EPOCHS)
 
 
 def default_patience(epochs: int) -> int:

@@ -40,7 +40,6 @@ def run(settings: Settings) -> Outcome:
         [
             figures(records, "Test accuracy", "%", accuracy),
             figures(records, "Test loss", "nats", lambda record: record["loss"]),
-            figures(records, "Time, features in the cache", "s", lambda r: r["seconds"]),
         ],
         notes=[means(records, accuracy, "test accuracy (%)")],
     )

@@ -32,7 +32,6 @@ from toolkit.preparing import Prepared, prepare, read_images
 from toolkit.probing import FrozenNetwork, Probed, fit_checked
 from toolkit.progress import Reporter
 from toolkit.result import ClassifyResult
-from toolkit.run_record import data_digest
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.classical import (
@@ -205,7 +204,7 @@ def _metrics(prepared: Classified, test: dict[str, Any]) -> dict[str, Any]:
 def _record(prepared: Classified, clock: Clock) -> dict[str, Any]:
     fitted = prepared.probed.probe
     return {
-        **prepared.record(data_digest(prepared.table)),
+        **prepared.record(),
         "classifier": {
             "setting": fitted.setting,
             "scale": fitted.scale,

@@ -21,7 +21,6 @@ from toolkit.preparing import Tunable, prepare
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult, summary
-from toolkit.run_record import data_digest
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.tensorboard import TensorBoardLog
 from toolkit.serving.unfinished import UnfinishedRun
@@ -112,7 +111,7 @@ def _train(
     log: TensorBoardLog | None,
 ) -> tuple[Trainable, Fitted]:
     options, table = job.options, prepared.table
-    run.keep_data(data_digest(table))
+    run.keep_data(prepared.digest)
     trainable = make_trainable(prepared, run.folder / "head")
     if options.head != LINEAR:
         tells = f"Head, {clock.total:.0f} s after the start"
@@ -198,7 +197,7 @@ def _record(prepared: Tunable, trainable: Trainable, fitted: Fitted) -> dict[str
     """What `run.json` tells, but for the time it took."""
     probed, checkpoint, options = prepared.probed, fitted.checkpoint, prepared.options
     labels = prepared.table.split(TRAIN).labels
-    record = prepared.record(data_digest(prepared.table))
+    record = prepared.record()
     return {
         **record,
         "trained_stages": trainable.stages,

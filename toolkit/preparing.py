@@ -1,5 +1,6 @@
 """The steps before training, one function each: what jobs have in common."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.probing import FrozenNetwork, P, Probed, compute_split_features
 from toolkit.progress import Reporter
 from toolkit.result import summary
-from toolkit.run_record import run_record
+from toolkit.run_record import data_digest, run_record
 from toolkit.training.probe import Probe
 
 Options = TypeVar("Options", bound=FeatureOptions)
@@ -60,11 +61,16 @@ class Prepared(Generic[Options, P]):
         """The readable images, with their splits."""
         return self.probed.features.table
 
-    def record(self, digest: str) -> dict[str, Any]:
-        """The part of `run.json` that all jobs have; `digest` is the data's."""
+    @functools.cached_property
+    def digest(self) -> str:
+        """Of all images with their labels and splits."""
+        return data_digest(self.table)
+
+    def record(self) -> dict[str, Any]:
+        """The part of `run.json` that all jobs have."""
         origin, engine = self.network.weights_origin, self.probed.engine
         return {
-            **run_record(self.options, self.table, digest, self.preparation, origin),
+            **run_record(self.options, self.table, self.digest, self.preparation, origin),
             "normalization": self.statistics and self.statistics.record(),
             "features_computed": self.probed.features.computed,
             "engine": {"features": engine.name, "difference": engine.difference},

@@ -304,8 +304,10 @@ def finetune(as_json: bool, **options: Any) -> None:
 
     members = take_members(options)
     with quiet_import():
-        from toolkit.job import finetune as run
-        from toolkit.making_members import finetune_members
+        if members is None:
+            from toolkit.job import finetune as run
+        else:
+            from toolkit.making_members import finetune_members
 
     if members is None:
         result = run(**options)

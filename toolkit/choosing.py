@@ -1,6 +1,5 @@
 """What is kept: the probe, or the fine-tuned network."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -8,7 +7,7 @@ import keras
 import numpy as np
 
 from toolkit.classifier.model import attach_head
-from toolkit.data.batches import labelled_batches, steps_per_epoch
+from toolkit.classifier.predictions import predict_table
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
@@ -132,6 +131,4 @@ def predict(
     model: keras.Model, table: ImageTable, preparation: Preparation, reporter: Reporter, what: str
 ) -> np.ndarray:
     """Probabilities float32 [N, K] of a table's images."""
-    batches: Iterable = labelled_batches(table, preparation, PREDICTION_BATCH).as_numpy_iterator()
-    batches = reporter.progress(batches, steps_per_epoch(len(table), PREDICTION_BATCH), what)
-    return np.concatenate([model.predict_on_batch(images) for images, _ in batches])
+    return predict_table(model, [preparation], table, PREDICTION_BATCH, reporter.progress, what)

@@ -1,13 +1,11 @@
 """`toolkit ensemble`."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.network_options import models_dir_option
-from toolkit.cli.saved import saved_lines
-from toolkit.cli.source_options import source_options
+from toolkit.cli.joining import joining_options, members_table
+from toolkit.cli.saved import saved_json, saved_lines
 from toolkit.cli.trust_options import answered_line, calibration_line, reject_below_option
 
 if TYPE_CHECKING:
@@ -48,17 +46,7 @@ if TYPE_CHECKING:
     help="Let each member average what it says of several views of the image: mirrored, its centre "
     "and corners, magnified; or the product of these. With it, one model is enough.",
 )
-@click.option(
-    "--data",
-    metavar="SOURCE",
-    help="Images to test on; what a member has seen is left out.  [default: the members' own test "
-    "images]",
-)
-@source_options()
-@models_dir_option
-@click.option("--seed", default=0, show_default=True, help="Of the gain's interval.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@joining_options
 def ensemble(models: tuple[str, ...], data: "Source | None", as_json: bool, **options: Any) -> None:
     """Average saved classifiers: one model out of several.
 
@@ -81,7 +69,7 @@ def ensemble(models: tuple[str, ...], data: "Source | None", as_json: bool, **op
 
     result = run(models, data=data, **options)
     if as_json:
-        print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
+        print(saved_json(result))
     else:
         print_ensemble(result)
 
@@ -124,18 +112,9 @@ def _out_of_fold(figures: dict[str, Any]) -> str:
 
 
 def _table(metrics: dict[str, Any]) -> "Table":
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=f"On {metrics['test']['n']:,} test images, measured once",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("")
-    for name in ("weight", "accuracy", "log-loss", "saves", "ms", "MB"):
-        table.add_column(name, justify="right")
+    table = members_table(metrics, ("weight", "accuracy", "log-loss", "saves", "ms", "MB"))
     for member in metrics["members"]:
         without = member["without"]
         saves = f"{without['loss_saved']:+.4f}" if without else ""

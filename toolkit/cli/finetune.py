@@ -1,6 +1,5 @@
 """`toolkit finetune`."""
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from toolkit.cli.ensemble import print_ensemble
 from toolkit.cli.head_options import head_options
 from toolkit.cli.member_options import member_options, take_members
 from toolkit.cli.network_options import features_engine_option, network_options
-from toolkit.cli.saved import saved_lines
+from toolkit.cli.saved import saved_json, saved_lines
 from toolkit.cli.source_options import (
     SOURCE_HELP,
     cache_size_option,
@@ -316,7 +315,7 @@ def finetune(as_json: bool, **options: Any) -> None:
         result = together = finetune_members(**members, **options)
         show = partial(print_ensemble, together)
     if as_json:
-        print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
+        print(saved_json(result))
     else:
         show()
 

@@ -1,13 +1,11 @@
 """`toolkit soup`."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.cli.network_options import models_dir_option
-from toolkit.cli.saved import saved_lines
-from toolkit.cli.source_options import source_options
+from toolkit.cli.joining import joining_options, members_table
+from toolkit.cli.saved import saved_json, saved_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,17 +25,7 @@ if TYPE_CHECKING:
     help="Those that do not lower the soup's accuracy on common validation images, tried from the "
     "best down; or all.",
 )
-@click.option(
-    "--data",
-    metavar="SOURCE",
-    help="Images to test on; what a member has seen is left out.  [default: the members' own test "
-    "images]",
-)
-@source_options()
-@models_dir_option
-@click.option("--seed", default=0, show_default=True, help="Of the gain's interval.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@joining_options
 def soup(models: tuple[str, ...], data: "Source | None", as_json: bool, **options: Any) -> None:
     """Average saved classifiers' weights: one model of the same size.
 
@@ -58,7 +46,7 @@ def soup(models: tuple[str, ...], data: "Source | None", as_json: bool, **option
 
     result = run(models, data=data, **options)
     if as_json:
-        print(json.dumps({"path": str(result.path), **result.metrics, "run": result.run}))
+        print(saved_json(result))
     else:
         _print(result)
 
@@ -75,18 +63,9 @@ def _print(result: "SoupResult") -> None:
 
 
 def _table(metrics: dict[str, Any]) -> "Table":
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=f"On {metrics['test']['n']:,} test images, measured once",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("")
-    for name in ("in it", "validation", "accuracy", "log-loss"):
-        table.add_column(name, justify="right")
+    table = members_table(metrics, ("in it", "validation", "accuracy", "log-loss"))
     for member in metrics["members"]:
         table.add_row(Text(member["name"]), "yes" if member["weight"] else "no", *_figures(member))
     table.add_row("soup", "", *_figures(metrics), style="bold")

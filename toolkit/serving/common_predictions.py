@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from toolkit.classifier.predictions import predict_table
 from toolkit.clock import Clock
-from toolkit.data.batches import labelled_batches, steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.source import Source
 from toolkit.data.table import ImageTable
@@ -95,25 +95,7 @@ def predict_again(
     if not len(images.table):
         return images
     probabilities = [
-        _predict(*model, images.table, progress, member.name)[:, member.order]
+        predict_table(*model, images.table, BATCH, progress, member.name)[:, member.order]
         for model, member in zip(models, members, strict=True)
     ]
     return Predicted(images.table, np.stack(probabilities))
-
-
-def _predict(
-    model: keras.Model,
-    preparations: Sequence[Preparation],
-    table: ImageTable,
-    progress: Progress,
-    what: str,
-) -> np.ndarray:
-    inputs = [labelled_batches(table, each, BATCH).as_numpy_iterator() for each in preparations]
-    batches = progress(zip(*inputs, strict=True), steps_per_epoch(len(table), BATCH), what)
-    several = len(preparations) > 1
-    return np.concatenate(
-        [
-            model.predict_on_batch([images for images, _ in batch] if several else batch[0][0])
-            for batch in batches
-        ]
-    )

@@ -1,7 +1,8 @@
 """Fine-tuning: training from cached activations against training from images.
 
-The same photos (at most 512), batch size, optimizer and augmentation, an epoch in each round; the
-step is traced before. Validation and checkpoints are left out for all.
+The same photos (at most 512), batch size, optimizer and augmentation, an epoch in each round after
+one that is not counted, since Keras traces the step anew where another kind of input came before.
+Validation and checkpoints are left out for all.
 
 - *cached activations*: the default top stages of the network, trained on what the frozen stages
   below gave for augmented views, as `toolkit finetune` does by default.
@@ -12,7 +13,7 @@ step is traced before. Validation and checkpoints are left out for all.
 - *bare fit*: `model.fit` over arrays in memory, of the same activations, or of images that are
   prepared and augmented already: what any pipeline could reach at best.
 
-The activations must be computed first. The second table has what that takes with an empty cache
+The activations must be computed first. The last table has what that takes with an empty cache
 (to convert the frozen stages for the engine, to run them over all views and the validation photos),
 and adds up the toolkit's default number of epochs with and without it.
 """
@@ -29,7 +30,7 @@ from benchmarks.networks import frozen_network
 from benchmarks.outcome import Comparison, Outcome, compare
 from benchmarks.settings import Settings
 from benchmarks.training import compile_model, fit, make_classifier
-from toolkit.data.batches import steps_per_epoch
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.splits import assign_splits, check_classes
 from toolkit.data.table import TRAIN, ImageTable
 from toolkit.tuning import TrainingData, make_training_data
@@ -95,7 +96,7 @@ class _Training:
     def epoch(self) -> Callable[[], float]:
         """Measures an epoch's images a second."""
         source = self._source
-        return self._rate(lambda steps: fit(source.model, source.training(range(1)), steps))
+        return self._rate(lambda: fit(source.model, source.training(range(1)), self._steps))
 
     @property
     def bare_epoch(self) -> Callable[[], float]:
@@ -105,18 +106,13 @@ class _Training:
             for parts in zip(*self._source.training(range(1)), strict=True)
         )
         model, batch = self._source.model, self._frozen.options.batch_size
+        return self._rate(lambda: model.fit(inputs, labels, batch_size=batch, verbose=0))
 
-        def bare_fit(steps: int) -> None:
-            images = steps * batch
-            model.fit(inputs[:images], labels[:images], batch_size=batch, verbose=0)
-
-        return self._rate(bare_fit)
-
-    def _rate(self, train: Callable[[int], None]) -> Callable[[], float]:
-        measure = rate_of(lambda: train(self._steps), self.images)
+    def _rate(self, train: Callable[[], object]) -> Callable[[], float]:
+        measure = rate_of(train, self.images)
 
         def traced() -> float:
-            train(1)  # Keras traces the step anew where another kind of input came before.
+            train()
             return measure()
 
         return traced

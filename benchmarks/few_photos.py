@@ -5,7 +5,8 @@ others train. The test photos are those of a split of the whole source, measured
 are the seeds 0, 1, 2, ..., each with other photos.
 
 - *probe*: `toolkit finetune --epochs 0`.
-- *fine-tuning*: the same network, with a head of random weights.
+- *random head*, *head of zeros*: fine-tuning of the same network with a head that has not learned
+  anything yet.
 - *LP-FT, 6 epochs at 3e-4*: the head starts from the probe; always what was tuned, whatever
   validation says. Of so few photos, 6 epochs are 12 to 30 steps.
 - *LP-FT*: as many epochs as by default, about 300 steps and at most 60 epochs, at the default
@@ -25,7 +26,7 @@ from benchmarks.images import describe, read_table
 from benchmarks.outcome import Comparison, Outcome
 from benchmarks.settings import Settings
 from benchmarks.trainings import Training, accuracy, figures, finetuning, means, train_all
-from benchmarks.tuned import tuned
+from benchmarks.tuned import RANDOM, ZEROS, tuned
 from recipes._subsets import few_of_each
 
 PHOTOS = (5, 10, 20)
@@ -52,7 +53,8 @@ def _trainings(settings: Settings, count: int) -> dict[str, Training]:
     whole, always = partial(finetuning, settings, source), partial(tuned, settings, source)
     return {
         "probe": whole(epochs=0),
-        "fine-tuning": always(random_head=True),
+        "random head": always(head_of=RANDOM),
+        "head of zeros": always(head_of=ZEROS),
         "LP-FT, 6 epochs at 3e-4": always(epochs=6, learning_rate=3e-4),
         "LP-FT": always(),
         "MLP": always(head="mlp", epochs=0),

@@ -31,7 +31,7 @@ from benchmarks.outcome import Comparison, Outcome, compare
 from benchmarks.settings import Settings
 from benchmarks.training import compile_model, fit, make_classifier
 from toolkit.classifier.model import logits_model
-from toolkit.data.batches import ahead
+from toolkit.data.streams import ahead
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views, content_numbers
 

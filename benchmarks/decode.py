@@ -37,8 +37,9 @@ from benchmarks.images import describe, keras_images, paths, read_table, thinned
 from benchmarks.measure import alternate, rate_of, seconds_of
 from benchmarks.outcome import Outcome, compare
 from benchmarks.settings import Settings
-from toolkit.data.batches import ahead, image_batches, labelled_batches
+from toolkit.data.batches import image_batches, labelled_batches
 from toolkit.data.prepare import Preparation
+from toolkit.data.streams import ahead
 
 SIZE = 224
 BATCH_SIZE = 32

@@ -27,6 +27,8 @@ from toolkit.progress import Reporter
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.unfreezing import make_trainable
 
+PROBE, ZEROS, RANDOM = "probe", "zeros", "random weights"
+
 UNBEATEN = {"loss": math.inf, "accuracy": 0.0}
 """What training starts from, so that its best epoch is kept."""
 
@@ -34,7 +36,7 @@ UNBEATEN = {"loss": math.inf, "accuracy": 0.0}
 def tuned(
     settings: Settings,
     source: Callable[[int, Path], toolkit.Source],
-    random_head: bool = False,
+    head_of: str = PROBE,
     **options: Any,
 ) -> Training:
     """As `finetuning`, but the probe is never kept.
@@ -42,7 +44,7 @@ def tuned(
     Args:
         settings: The command's.
         source: Makes the source out of the seed and a folder.
-        random_head: Whether the linear head starts from random weights, not the probe's.
+        head_of: What the linear head starts from: "probe", "zeros" or "random weights".
         options: Of `finetune`.
     """
 
@@ -55,10 +57,10 @@ def tuned(
         job = make_options(given, data, listing)
         read = partial(read_images, job, listing, reporter)
         prepared = prepare(job, read, None, clock, reporter, fit_on_features)
-        prepared = _with_random_head(prepared, seed) if random_head else prepared
+        prepared = prepared if head_of == PROBE else _with_head(prepared, head_of, seed)
         with UnfinishedRun.start(folder / "tuned", job.compared, resume=False) as run:
             trainable = make_trainable(prepared, run.folder / "head")
-            fit(prepared, replace(trainable, metrics=UNBEATEN), run, clock, reporter)
+            fit(prepared, replace(trainable, metrics=UNBEATEN), run, reporter)
         test = prepared.table.split(TEST)
         probabilities = predict(trainable.model, test, prepared.preparation, reporter, "Testing")
         seconds = time.perf_counter() - began
@@ -67,9 +69,9 @@ def tuned(
     return train
 
 
-def _with_random_head(prepared: Tunable, seed: int) -> Tunable:
+def _with_head(prepared: Tunable, head_of: str, seed: int) -> Tunable:
     probe = prepared.probed.probe
-    limit = math.sqrt(6 / sum(probe.kernel.shape))  # Glorot's.
+    limit = math.sqrt(6 / sum(probe.kernel.shape)) if head_of == RANDOM else 0.0  # Glorot's.
     kernel = np.random.default_rng(seed).uniform(-limit, limit, probe.kernel.shape)
     start = replace(probe, kernel=kernel.astype(np.float32), bias=np.zeros_like(probe.bias))
     return replace(prepared, probed=replace(prepared.probed, probe=start))

@@ -29,7 +29,7 @@ ORDER = [
     ["asking", "checks", "precision_search", "preparing", "rate_search"],
     ["unfreezing"],
     ["choosing"],
-    ["calibrating"],
+    ["budgeting", "calibrating", "evidence"],
     ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
     ["member_plans", "scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],
@@ -123,6 +123,13 @@ def test_light_modules_load_nothing_heavy(module):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_splits_are_made_without_a_network():
+    code = "import sys, toolkit.splitting; print(*{'keras', 'tensorflow'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def public_things():

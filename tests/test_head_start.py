@@ -19,6 +19,7 @@ from toolkit.evaluation.metrics import measure
 from toolkit.head_start import start_head
 from toolkit.probing import FrozenNetwork, compute_split_features, fit_on_features
 from toolkit.progress import Reporter
+from toolkit.training.time_budget import TimeBudget
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,10 @@ def probed(tmp_path_factory):
     return frozen, fit_on_features(frozen, features, engine)
 
 
-def start(probed, folder, **options):
+def start(probed, folder, budget=None, **options):
     frozen, probe = probed
     changed = dataclasses.replace(frozen.options, **options)
-    return start_head(dataclasses.replace(frozen, options=changed), probe, folder)
+    return start_head(dataclasses.replace(frozen, options=changed), probe, folder, budget)
 
 
 def test_a_linear_head_is_the_probe_as_ever(probed, tmp_path):
@@ -88,3 +89,16 @@ def test_an_mlp_was_trained_alone_and_is_measured_as_it_will_be_served(
     monkeypatch.setattr(head_start, "stored_batches", refuse)
     again = start(probed, tmp_path / "head", head="mlp", head_batchnorm=True)
     assert again.metrics == begun.metrics, "a resumed run starts where the first did"
+
+
+def test_a_time_budget_ends_an_mlps_training_too(probed, tmp_path, monkeypatch):
+    monkeypatch.setattr(head_start, "MOST_EPOCHS", 5)
+    used_up = TimeBudget(seconds=1.0, elapsed=lambda: 2.0)
+    random = start(probed, tmp_path / "head", used_up, head="mlp").model.get_weights()
+    enough = TimeBudget(seconds=3.0, elapsed=lambda: 2.0)
+    resumed = start(probed, tmp_path / "head", enough, head="mlp").model.get_weights()
+    whole = start(probed, tmp_path / "other", head="mlp").model.get_weights()
+
+    assert any((one != two).any() for one, two in zip(random, whole, strict=True))
+    for one, two in zip(resumed, whole, strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -193,7 +193,7 @@ def test_snapshots_are_of_one_run_whose_rate_falls_as_often(snapshots):
 @pytest.mark.parametrize(
     ("asked", "error", "rule"),
     [
-        ({}, MemberError, "2 to 100 members"),
+        ({}, MemberError, "2 to 100 in number"),
         ({"folds": 1}, OptionError, "--folds must be a whole number from 2"),
         ({"seeds": 0}, OptionError, "--seeds must be a whole number from 1"),
         ({"folds": 40, "seeds": 3}, MemberError, "Received: 120"),

@@ -47,6 +47,18 @@ def test_one_alone(drawn, tmp_path):
     assert list(drawn[0]) == ["step"] and drawn[0]["step"].max() == pytest.approx(3e-4)
 
 
+def test_the_constant_end_that_weight_averaging_needs(drawn, tmp_path):
+    draw_schedule(swa=0.25, epochs=4, learning_rate=0.1, output=tmp_path / "swa.png")
+    rates, _ = drawn
+    assert list(rates) == [name for name in FALLS if name != "plateau"], "it has no such end"
+    for values in rates.values():
+        assert values[300:] == pytest.approx(0.05) and values[:300].max() == pytest.approx(0.1)
+
+    with pytest.raises(OptionError, match="--swa must be left out with --schedule plateau"):
+        draw_schedule("plateau", swa=0.25, output=tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
 def test_the_picture_has_a_panel_for_each_name():
     rates = {name: np.linspace(k, 0, 30) for k, name in enumerate("abcde", 1)}
     figure = schedules_figure(rates, steps_per_epoch=10)

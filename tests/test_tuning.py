@@ -18,7 +18,8 @@ from toolkit.classifier import store as store_module
 from toolkit.classifier.boundary import cut_below
 from toolkit.classifier.engine import BFLOAT16, FLOAT32, KERAS, keras_engine
 from toolkit.classifier.model import freeze_below, frozen_layers
-from toolkit.data.batches import labelled_batches, steps_per_epoch, training_batches
+from toolkit.data.batches import labelled_batches, training_batches
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from toolkit.result import ClassifyResult, EnsembleResult, SoupResult
     from toolkit.scheduling import draw_schedule
     from toolkit.serving.evaluate import Evaluation, evaluate
-    from toolkit.serving.loaded import Classifier, Prediction, load, predict
+    from toolkit.serving.loaded import Classifier, load, predict
+    from toolkit.serving.prediction import Prediction
     from toolkit.souping import soup
     from toolkit.splitting import SplitResult, split
 
@@ -59,7 +60,7 @@ _MODULES = {
     "EnsembleResult": "toolkit.result",
     "Evaluation": "toolkit.serving.evaluate",
     "LearningRateSearch": "toolkit.finding_lr",
-    "Prediction": "toolkit.serving.loaded",
+    "Prediction": "toolkit.serving.prediction",
     "SoupResult": "toolkit.result",
     "Source": "toolkit.data.source",
     "SplitResult": "toolkit.splitting",

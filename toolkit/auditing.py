@@ -18,12 +18,11 @@ from toolkit.checks.files import check_files
 from toolkit.checks.findings import SEVERITIES, Finding
 from toolkit.checks.page import write_page
 from toolkit.checks.shift import check_shift
-from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.table import ImageTable
+from toolkit.data.table import MAX_PIXELS, ImageTable
 from toolkit.errors import NoImagesError
 from toolkit.files import appearing, naming_full_disk
 from toolkit.option_checks import check_whole

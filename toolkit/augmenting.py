@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.policies import NO_FLIP, NONE, POLICIES, check_draws, choose_policy
 from toolkit.data.prepare import CENTER, Preparation, check_crop
 from toolkit.data.scan import scan
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.table import ImageTable
+from toolkit.data.table import MAX_PIXELS, ImageTable
 from toolkit.data.views import Views
 from toolkit.errors import NoClassesError, NoImagesError, OptionError
 from toolkit.evaluation.class_changes import ClassChange

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,10 @@ from toolkit.errors import TooFewToCalibrateError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
 from toolkit.options import FeatureOptions
-from toolkit.preparing import Prepared, Tunable
+from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
 from toolkit.progress import Reporter
 from toolkit.serving.bundle import EXTRA
-
-Options = TypeVar("Options", bound=FeatureOptions)
 
 UNSCALED = 1.0
 

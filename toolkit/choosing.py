@@ -1,7 +1,7 @@
 """What is kept: the probe, or the fine-tuned network."""
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,8 +11,7 @@ from toolkit.classifier.predictions import predict_table
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
-from toolkit.options import FeatureOptions
-from toolkit.preparing import Prepared, Tunable
+from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
@@ -21,8 +20,6 @@ from toolkit.unfreezing import Trainable
 PROBE, TRAINED_HEAD, FINETUNED = "probe", "head", "finetuned"
 SNAPSHOT = "snapshot"
 PREDICTION_BATCH = 64
-
-Options = TypeVar("Options", bound=FeatureOptions)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ from toolkit.classifier.engine import Engine
 from toolkit.classifier.features import Features
 from toolkit.classifier.model import attach_head
 from toolkit.clock import Clock
-from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import CENTER
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
-from toolkit.data.table import TEST, TRAIN, VALIDATION
+from toolkit.data.table import MAX_PIXELS, TEST, TRAIN, VALIDATION
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import model_name

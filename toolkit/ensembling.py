@@ -1,41 +1,33 @@
 """Several saved classifiers as one: `toolkit ensemble`."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from toolkit.clock import Clock
-from toolkit.data.parts import read_image
 from toolkit.data.source import Source, as_source
 from toolkit.ensembles.average import ARITHMETIC
 from toolkit.ensembles.averaging import Averaging
-from toolkit.ensembles.calibration import reliability
-from toolkit.ensembles.out_of_fold import average_available
-from toolkit.ensembles.report import ENSEMBLE, headlines, report
 from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
-from toolkit.evaluation import pictures
-from toolkit.evaluation.metrics import measure
+from toolkit.evidence import Evidence
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import check_reject_below, check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult
 from toolkit.run_record import joined_record
-from toolkit.serving.bundle import EXTRA
 from toolkit.serving.common_predictions import Predicted, Prepared, predict_again, predict_common
 from toolkit.serving.export import as_preparations
 from toolkit.serving.joined import Part, join_models
-from toolkit.serving.latency import measure_latency, serve_saved_model
 from toolkit.serving.members import (
     Member,
     load_members,
-    saved_model_size,
     shared_preparations,
 )
-from toolkit.serving.records import write_predictions
 from toolkit.serving.save import Trained, save_bundle
 from toolkit.serving.tta import check_tta, with_views
 from toolkit.serving.unfinished import UnfinishedRun
@@ -106,14 +98,12 @@ def ensemble(
     check_reject_below(reject_below)
     with clock("members"):
         members = load_members(models, fewest=1 if tta else 2)
-        weighting = check_weighting(weights, average, len(members))
+        how = _How(average, check_weighting(weights, average, len(members)), calibrate)
         loaded = [member.classifier.model for member in members]  # Damage is found early.
     networks: list[Prepared] = list(zip(loaded, shared_preparations(members), strict=True))
     options = {
         "models": [str(member.classifier.bundle.path) for member in members],
-        "average": average,
-        "weights": weighting,
-        "calibrate": calibrate,
+        **asdict(how),
         "tta": list(tta),
         "reject_below": reject_below,
         "data": None if data is None else asdict(as_source(data)),
@@ -121,53 +111,52 @@ def ensemble(
     }
     with UnfinishedRun.start(folder, options, resume=False) as run:
         images, held_out, test = predict_common(members, data, clock, reporter)
-        validation = held_out.common
-        plain = validation, test
+        own, viewed = (held_out.common, test), None
         if tta:
             with clock("views"):
                 networks = [with_views(*network, tta) for network in networks]
-                validation, test = (
-                    predict_again(networks, members, each, reporter.progress) for each in plain
-                )
-        labels = validation.table.labels
-        shares = find_weights(weighting, average, labels, validation.members)
-        temperature = 1.0
-        if calibrate:
-            temperature = find_temperature(labels, validation.members, average, shares)
-        averaging = Averaging(average, shares, temperature)
+                again = partial(predict_again, networks, members, progress=reporter.progress)
+                viewed = again(own[0]), again(own[1])
+        averaging = how.averaging((viewed or own)[0])
         with clock("joining"):
-            parts = _parts(members, networks, shares)
-            model, preparations = join_models(parts, average, temperature)
+            parts = _parts(members, networks, averaging.weights)
+            model, preparations = join_models(parts, average, averaging.temperature)
         with clock("evidence"):
-            viewed = (validation, test) if tta else None
-            metrics = _metrics(members, plain, viewed, averaging, seed, reject_below)
-            out_of_fold = None if tta else _out_of_fold(held_out, averaging)
-            if out_of_fold:
-                table, [said] = out_of_fold.table, out_of_fold.members
-                metrics["out_of_fold"] = measure(table.labels, said, table.classes)
+            evidence = Evidence(members, averaging, own, viewed, held_out)
+            metrics = evidence.metrics(seed, reject_below)
         trained = Trained(
             model=model,
             table=images.record(test.table),
             preparation=preparations,
             metrics=metrics,
             history=[],
-            test_probabilities=averaging(test.members),
+            test_probabilities=evidence.test_probabilities,
             run={},
             reject_below=reject_below,
-            complete=_finish(members, test, averaging, out_of_fold),
+            complete=evidence.complete,
         )
-        trained.run.update(_record(trained, members, shares, options, clock))
+        trained.run.update(_record(trained, members, averaging.weights, options, clock))
         with clock("saving"), naming_full_disk("the bundle", folder):
             bundle = save_bundle(trained, run.folder / "bundle", folder, reporter.progress)
     return EnsembleResult(bundle, clock.parts)
 
 
-def _out_of_fold(held_out: Predicted, averaging: Averaging) -> Predicted | None:
-    """The ensemble's honest predictions, [1, N, K], where members validated on different images."""
-    if not np.isnan(held_out.members).any():
-        return None
-    rows, probabilities = average_available(held_out.members, averaging)
-    return Predicted(held_out.table.rows(rows), probabilities[None])
+@dataclass(frozen=True)
+class _How:
+    """How members are averaged, as it was asked for."""
+
+    average: str
+    weights: str | list[float]
+    calibrate: bool
+
+    def averaging(self, validation: Predicted) -> Averaging:
+        """The averaging, whatever of it is to be found being found on validation images."""
+        labels, members = validation.table.labels, validation.members
+        shares = find_weights(self.weights, self.average, labels, members)
+        if not self.calibrate:
+            return Averaging(self.average, shares)
+        temperature = find_temperature(labels, members, self.average, shares)
+        return Averaging(self.average, shares, temperature)
 
 
 def _parts(
@@ -178,78 +167,6 @@ def _parts(
         for network, member, share in zip(networks, members, shares, strict=True)
         if share > 0
     ]
-
-
-def _metrics(
-    members: Sequence[Member],
-    plain: tuple[Predicted, Predicted],
-    viewed: tuple[Predicted, Predicted] | None,
-    averaging: Averaging,
-    seed: int,
-    reject_below: float,
-) -> dict[str, Any]:
-    """The content of `metrics.json` but for latencies and sizes.
-
-    Args:
-        members: Of the ensemble.
-        plain: What they say of validation and test.
-        viewed: What they say of several views of these images, where they average such.
-        averaging: How they are averaged.
-        seed: Of the bootstrap.
-        reject_below: See `ensemble`.
-    """
-    validation, test = plain
-    classes, names = test.table.classes, [member.name for member in members]
-    labels, said = test.table.labels, viewed[1].members if viewed else None
-    metrics = report(labels, test.members, classes, names, averaging, seed, said, reject_below)
-    labels, chosen_by = validation.table.labels, None
-    if len(labels):
-        chosen_by = measure(labels, averaging((viewed or plain)[0].members), classes)
-        for record, probabilities in zip(metrics["members"], validation.members, strict=True):
-            record["validation"] = headlines(labels, probabilities, classes)
-    return {"chosen": ENSEMBLE, "validation": chosen_by, **metrics}
-
-
-def _finish(
-    members: Sequence[Member],
-    test: Predicted,
-    averaging: Averaging,
-    out_of_fold: Predicted | None,
-) -> Callable[[dict[str, Any], Path], dict[str, Any]]:
-    """What the exported model and its members cost, and a picture of how far it can be believed."""
-
-    def finish(metrics: dict[str, Any], saved_model: Path) -> dict[str, Any]:
-        labels, curves = test.table.labels, {}
-        if averaging.temperature != 1:
-            curves["before"] = reliability(labels, averaging.unscaled(test.members))
-        curves["after" if curves else "together"] = reliability(labels, averaging(test.members))
-        pictures.reliability(curves, saved_model / EXTRA / "reliability.png")
-        if out_of_fold:
-            table, [probabilities] = out_of_fold.table, out_of_fold.members
-            path = saved_model / EXTRA / "out_of_fold.csv"
-            write_predictions(table, table.classes, probabilities, path)
-        return _with_costs(metrics, members, saved_model, read_image(test.table.file(0)))
-
-    return finish
-
-
-def _with_costs(
-    metrics: dict[str, Any], members: Sequence[Member], saved_model: Path, image: bytes
-) -> dict[str, Any]:
-    """Adds bytes, and milliseconds for one image, of the exported model and each member."""
-    records = [
-        {
-            **record,
-            "bytes": saved_model_size(member.classifier.bundle.path),
-            "latency_ms": measure_latency(member.classifier.predict_bytes, image),
-        }
-        for record, member in zip(metrics["members"], members, strict=True)
-    ]
-    own = {
-        "bytes": saved_model_size(saved_model),
-        "latency_ms": measure_latency(serve_saved_model(saved_model), image),
-    }
-    return {**metrics, "members": records, **own}
 
 
 def _record(

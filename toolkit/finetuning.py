@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.budgeting import make_budget
 from toolkit.cache import make_room
 from toolkit.calibrating import Calibration, calibrate_choice, check_calibration
 from toolkit.choosing import Choice, choose, predict_split, take_snapshot
@@ -112,7 +113,8 @@ def _train(
 ) -> tuple[Trainable, Fitted]:
     options, table = job.options, prepared.table
     run.keep_data(prepared.digest)
-    trainable = make_trainable(prepared, run.folder / "head")
+    budget = make_budget(prepared, clock)
+    trainable = make_trainable(prepared, run.folder / "head", budget)
     if options.head != LINEAR:
         tells = f"Head, {clock.total:.0f} s after the start"
         reporter.say(f"{tells}: {summary(trainable.metrics)}")
@@ -120,7 +122,7 @@ def _train(
     if options.teacher is not None:
         taught = teach(options.teacher, table, run.folder, reporter)
     further = log, job.callbacks, job.snapshots
-    return trainable, fit(prepared, trainable, run, clock, reporter, taught, *further)
+    return trainable, fit(prepared, trainable, run, reporter, budget, taught, *further)
 
 
 def _choose(

@@ -11,7 +11,8 @@ from scipy.special import softmax
 from toolkit.classifier.head import LINEAR
 from toolkit.classifier.mlp import attach_mlp
 from toolkit.classifier.model import HEAD, attach_head, make_penalty
-from toolkit.data.batches import labelled_rows, steps_per_epoch, stored_batches
+from toolkit.data.order import steps_per_epoch
+from toolkit.data.stored import labelled_rows, stored_batches
 from toolkit.data.table import TRAIN, VALIDATION
 from toolkit.data.targets import weighted_batches
 from toolkit.evaluation.metrics import measure
@@ -25,6 +26,7 @@ from toolkit.training.length import default_patience
 from toolkit.training.optimization import Optimization
 from toolkit.training.probe import Probe, feature_moments
 from toolkit.training.progress import TrainingProgress
+from toolkit.training.time_budget import EndInTime, TimeBudget
 
 BATCH_SIZE, LEARNING_RATE = 32, 3e-4
 
@@ -48,7 +50,10 @@ class HeadStart:
 
 
 def start_head(
-    frozen: FrozenNetwork[FinetuneOptions], probed: Probed[Probe], folder: Path
+    frozen: FrozenNetwork[FinetuneOptions],
+    probed: Probed[Probe],
+    folder: Path,
+    budget: TimeBudget | None = None,
 ) -> HeadStart:
     """Puts on a backbone the head that the options ask for.
 
@@ -60,6 +65,7 @@ def start_head(
         frozen: The backbone and the job's options.
         probed: The probe and its features.
         folder: Where an MLP's training keeps its state, so that a killed run goes on.
+        budget: The job's, which ends an MLP's training, too.
     """
     options, probe = frozen.options, probed.probe
     head = options.network_head
@@ -73,7 +79,7 @@ def start_head(
     moments = feature_moments(probed.features.split(TRAIN).values)
     model = attach_mlp(frozen.model, head, len(classes), *moments, options.dropout, options.seed)
     alone = keras.Model(frozen.model.output, model.get_layer(HEAD).output, name="head")
-    _train(alone, probed, options, folder, frozen.reporter)
+    _train(alone, probed, options, folder, frozen.reporter, budget)
     exact = probed.validation
     return HeadStart(model, measure(exact.table.labels, _predict(alone, exact.values), classes))
 
@@ -84,6 +90,7 @@ def _train(
     options: FinetuneOptions,
     folder: Path,
     reporter: Reporter,
+    budget: TimeBudget | None,
 ) -> None:
     """Trains a head on the features of the training split, and leaves it with the best weights."""
     folder.mkdir(exist_ok=True)
@@ -94,7 +101,12 @@ def _train(
     weights = probe_weights(options.imbalance, labels, classes)
     steps = steps_per_epoch(len(labels), BATCH_SIZE)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, STEPS // steps))
-    progress = TrainingProgress(steps, epochs, name="Head")
+    checkpoint = Checkpoint(folder, default_patience(epochs), start=float("inf"))
+    progress = TrainingProgress(steps, epochs, lambda: checkpoint.ended is None, name="Head")
+    watching: list[keras.callbacks.Callback] = [] if reporter.quiet else [progress]
+    if budget:
+        share = len(validation.table) / len(labels)
+        watching.append(EndInTime(budget, checkpoint, steps, epochs, share))
     try:
         fine_tune(
             head,
@@ -112,8 +124,9 @@ def _train(
                 label_smoothing=options.label_smoothing,
             ),
             log_priors=log_priors(options.imbalance, labels, classes),
-            checkpoint=Checkpoint(folder, default_patience(epochs), start=float("inf")),
-            callbacks=[] if reporter.quiet else [progress],
+            checkpoint=checkpoint,
+            callbacks=watching,
+            time_budget=budget,
         )
     finally:
         progress.stop()

@@ -14,10 +14,10 @@ from toolkit.backbones.standardize import BACKBONE
 from toolkit.cache import DEFAULT_SIZE
 from toolkit.classifier.head import LINEAR
 from toolkit.clock import Clock
-from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.prepare import CENTER
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
+from toolkit.data.table import MAX_PIXELS
 from toolkit.finetuning import Job, run_job
 from toolkit.option_checks import model_name
 from toolkit.preparing import read_images

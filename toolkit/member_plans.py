@@ -46,7 +46,7 @@ class Making:
             raise OptionError("--backbone", "different networks", ",".join(self.backbones))
         count = len(self.backbones) * (self.folds or 1) * self.seeds * self.snapshots
         if not 2 <= count <= MOST:
-            rule = f"2 to {MOST} members, by several of --backbone, --folds, --seeds, --snapshots"
+            rule = f"2 to {MOST} in number, by several of --backbone, --folds, --seeds, --snapshots"
             raise MemberError(rule, f"{count}", "Give other numbers, or use `toolkit ensemble`")
         if self.snapshots > 1 and schedule != COSINE:
             rule = f"left out, or {COSINE}, with --snapshots, each of which ends a cosine"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from toolkit.data.manifest import is_manifest
 from toolkit.errors import OptionError, UnknownNameError
+from toolkit.training.schedules import PLATEAU
 
 AUTO = "auto"
 """The learning rate that a range test suggests."""
@@ -67,6 +68,14 @@ def check_warmup(value: float | None) -> None:
     """Refuses what is no share of a run; None is the schedule's own."""
     if value is not None:
         check_range("--warmup", "from 0 to 1", value, 0, 1)
+
+
+def check_swa(value: float, schedule: str) -> None:
+    """Refuses what is no share of a run, and a schedule that has no constant end."""
+    check_range("--swa", "from 0 up to, not including, 1", value, 0, 1 - 1e-9)
+    if value and schedule == PLATEAU:
+        rule = f"left out with --schedule {PLATEAU}, which has no constant end"
+        raise OptionError("--swa", rule, value)
 
 
 def check_range(name: str, rule: str, value: float, low: float, high: float) -> None:

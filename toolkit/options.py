@@ -15,6 +15,7 @@ from toolkit.option_checks import (
     check_learning_rate,
     check_range,
     check_reject_below,
+    check_swa,
     check_warmup,
     check_whole,
 )
@@ -192,8 +193,8 @@ class FinetuneOptions(FeatureOptions):
         check_range("--weight-decay", "from 0 to 1", self.weight_decay, 0, 1)
         check_range("--clip-norm", "0 or more", self.clip_norm, 0, LARGEST_NUMBER)
         check_range("--ema", share, self.ema, 0, 1 - 1e-9)
-        check_range("--swa", share, self.swa, 0, 1 - 1e-9)
-        self._check_swa()
+        check_swa(self.swa, self.schedule)
+        self._check_beside_swa()
         check_range("--label-smoothing", share, self.label_smoothing, 0, 1 - 1e-9)
         check_range("--dropout", share, self.dropout, 0, 1 - 1e-9)
         waits = schedules.PLATEAU_PATIENCE
@@ -204,11 +205,10 @@ class FinetuneOptions(FeatureOptions):
             )
             raise OptionError("--patience", rule, self.patience)
 
-    def _check_swa(self) -> None:
+    def _check_beside_swa(self) -> None:
         statistics = "whose statistics would have to be measured anew for averaged weights"
         excluded = {
             "--ema, which is another average": self.ema,
-            "--schedule plateau, which has no constant end": self.schedule == schedules.PLATEAU,
             f"--train-batchnorm, {statistics}": self.train_batchnorm,
             f"--head-batchnorm, {statistics}": self.head_batchnorm,
         }

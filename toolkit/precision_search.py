@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.option_checks import AUTO
 from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
+from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.find_lr import LOWEST
 from toolkit.training.fine_tuning import compile_model
+from toolkit.training.optimization import FLOAT32
 from toolkit.training.precision import (
     candidates,
     computing_in,
@@ -16,6 +19,17 @@ from toolkit.training.precision import (
 )
 from toolkit.training.variables import assign, copy
 from toolkit.tuning import TrainingData
+
+
+def decide_precision(
+    data: TrainingData, options: FinetuneOptions, run: UnfinishedRun, reporter: Reporter
+) -> dict[str, Any]:
+    """The precision as `value`, and `why` it is that; what a search finds, the run remembers."""
+    if options.precision != AUTO:
+        return {"value": options.precision, "why": "it was given"}
+    if options.epochs == 0:
+        return {"value": FLOAT32, "why": "nothing is trained"}
+    return run.remember("precision", lambda: search_precision(data, options, reporter))
 
 
 def search_precision(

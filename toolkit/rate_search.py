@@ -2,15 +2,52 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
-from toolkit.data.batches import steps_per_epoch
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.table import TRAIN, ImageTable
+from toolkit.option_checks import AUTO
 from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.find_lr import LOWEST, STEPS, RangeTest, range_test
+from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.training.find_lr import LOWEST, STEPS, RangeTest, range_test, suggest
 from toolkit.training.fine_tuning import compile_model
 from toolkit.training.optimization import FLOAT32
 from toolkit.tuning import TrainingData
+
+
+def decide_learning_rate(
+    data: TrainingData,
+    table: ImageTable,
+    options: FinetuneOptions,
+    run: UnfinishedRun,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """The highest learning rate as `value`, and `why` it is that.
+
+    Args:
+        data: See `search_learning_rate`.
+        table: All images.
+        options: The job's.
+        run: Remembers what a range test suggested.
+        reporter: Tells what it suggests.
+    """
+    if options.learning_rate is None:
+        images = len(table.split(TRAIN))
+        why = f"the default of {options.optimizer} for {images:,} images"
+        return {"value": options.rate_for(images), "why": why}
+    if options.learning_rate != AUTO:
+        return {"value": options.learning_rate, "why": "it was given"}
+    if options.epochs == 0:
+        return {"value": LOWEST, "why": "nothing is trained"}
+
+    def find() -> dict[str, Any]:
+        found = suggest(search_learning_rate(data, table, options, reporter))
+        reporter.say(f"Learning rate {found.value:.2g}: {found.why}.")
+        return asdict(found)
+
+    return run.remember("learning-rate", find)
 
 
 def search_learning_rate(

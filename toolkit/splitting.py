@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.folds import fold_splits
 from toolkit.data.groups import has_groups, units
 from toolkit.data.manifest import write_manifest
@@ -15,7 +14,7 @@ from toolkit.data.scan import scan
 from toolkit.data.source import Source, as_source
 from toolkit.data.sources import list_source
 from toolkit.data.splits import assign_splits, check_classes, check_fractions
-from toolkit.data.table import SPLITS, ImageTable, Problem
+from toolkit.data.table import MAX_PIXELS, SPLITS, ImageTable, Problem
 from toolkit.errors import NotWritableError, OptionError
 from toolkit.files import naming_full_disk
 from toolkit.option_checks import check_whole, model_name

@@ -10,8 +10,9 @@ from toolkit.classifier.boundary import Cut, cut_below
 from toolkit.classifier.engine import Engine
 from toolkit.classifier.features import NoRoomError, compute_views
 from toolkit.classifier.model import logits_model
-from toolkit.data.batches import labelled_batches, labelled_rows, stored_batches, training_batches
+from toolkit.data.batches import labelled_batches, training_batches
 from toolkit.data.mix import NONE
+from toolkit.data.stored import labelled_rows, stored_batches
 from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.data.targets import one_hot_batches, weighted_batches
 from toolkit.data.views import Views

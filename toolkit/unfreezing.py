@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit import backbones
 from toolkit.classifier.model import freeze_below, frozen_layers
-from toolkit.data.batches import steps_per_epoch
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.table import TRAIN
 from toolkit.head_start import start_head
 from toolkit.option_checks import count_unfrozen
@@ -17,6 +17,7 @@ from toolkit.preparing import Tunable
 from toolkit.progress import Reporter
 from toolkit.training.discriminative import Rate
 from toolkit.training.stage_rates import first_epochs, stage_rates
+from toolkit.training.time_budget import TimeBudget
 from toolkit.tuning import TrainingData, make_training_data
 
 
@@ -41,15 +42,16 @@ class Trainable:
     rates: dict[str, Rate]
 
 
-def make_trainable(prepared: Tunable, folder: Path) -> Trainable:
+def make_trainable(prepared: Tunable, folder: Path, budget: TimeBudget | None = None) -> Trainable:
     """Puts a head on the network, and freezes what is not to be trained.
 
     Args:
         prepared: What training starts from.
         folder: Where the training of a head alone keeps its state.
+        budget: The job's, which ends that training, too.
     """
     options, network = prepared.options, prepared.network
-    start = start_head(prepared.frozen, prepared.probed, folder)
+    start = start_head(prepared.frozen, prepared.probed, folder, budget)
     stages = backbones.stage_layers(network.model, network.backbone)
     unfrozen = count_unfrozen(options.unfreeze, list(stages))
     trained = freeze_below(start.model, stages, unfrozen, options.train_batchnorm)

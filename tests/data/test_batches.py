@@ -9,18 +9,12 @@ import tensorflow as tf
 
 from tests.conftest import as_plain_user, draw_image
 from toolkit.classifier.store import ArrayStore
-from toolkit.data.batches import (
-    decoding_problems,
-    image_batches,
-    labelled_batches,
-    labelled_rows,
-    steps_per_epoch,
-    stored_batches,
-    training_batches,
-    view_batches,
-)
+from toolkit.data.batches import image_batches, labelled_batches, training_batches, view_batches
+from toolkit.data.decoding_problems import decoding_problems
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
+from toolkit.data.stored import labelled_rows, stored_batches
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views, content_numbers
 

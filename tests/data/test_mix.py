@@ -10,8 +10,9 @@ from scipy.stats import kstest
 from tests.conftest import draw_image
 from tests.data.test_batches import make_table
 from toolkit.data import mix as mix_module
-from toolkit.data.batches import steps_per_epoch, training_batches
+from toolkit.data.batches import training_batches
 from toolkit.data.mix import CUTMIX, EITHER, MIXUP, NONE, cutmix, draw_box, mix_batch, mixup
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.views import Views
 

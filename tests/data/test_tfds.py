@@ -10,7 +10,8 @@ import pytest
 import tensorflow_datasets
 
 import toolkit
-from toolkit.data.batches import decoding_problems, image_batches
+from toolkit.data.batches import image_batches
+from toolkit.data.decoding_problems import decoding_problems
 from toolkit.data.parts import is_part, read_image
 from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.data.batches import decoding_problems, image_batches
+from toolkit.data.batches import image_batches
+from toolkit.data.decoding_problems import decoding_problems
 from toolkit.data.perceptual_hash import THUMBNAIL_SIDE, WORDS, hash_thumbnails
 from toolkit.data.prepare import SQUASH, Preparation
 from toolkit.data.table import HEADER, ImageTable

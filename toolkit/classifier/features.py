@@ -16,7 +16,8 @@ from toolkit.cache import cached_folder, free_bytes, make_room
 from toolkit.classifier.engine import ROUNDING, Engine
 from toolkit.classifier.identity import network_key
 from toolkit.classifier.store import IN_MEMORY_BYTES, ArrayStore
-from toolkit.data.batches import decoding_problems, image_batches, view_batches
+from toolkit.data.batches import image_batches, view_batches
+from toolkit.data.decoding_problems import decoding_problems
 from toolkit.data.prepare import Preparation
 from toolkit.data.splits import assign_splits
 from toolkit.data.table import ImageTable, Problem

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from toolkit.data.batches import labelled_batches, steps_per_epoch
+from toolkit.data.batches import labelled_batches
+from toolkit.data.order import steps_per_epoch
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import ImageTable
 from toolkit.progress import Progress

@@ -11,7 +11,7 @@ import click
 from toolkit.cli.engine_option import engine_option
 
 if TYPE_CHECKING:
-    from toolkit.serving.loaded import Prediction
+    from toolkit.serving.prediction import Prediction
 
 
 @click.command()

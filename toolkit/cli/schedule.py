@@ -24,6 +24,15 @@ import click
     help="Of the run, over which the rate rises.  [default: 0.1; one-cycle: 0.45]",
 )
 @click.option(
+    "--swa",
+    default=0.0,
+    is_flag=False,
+    flag_value=0.25,
+    metavar="[SHARE]",
+    help="Last share of the run, over which the rate stays at half of the highest; alone: 0.25.  "
+    "[default: none]",
+)
+@click.option(
     "--output", default="schedule.png", show_default=True, metavar="FILE", help="The picture."
 )
 def schedule(**options: Any) -> None:
@@ -39,6 +48,7 @@ def schedule(**options: Any) -> None:
     Examples:
       toolkit schedule
       toolkit schedule one-cycle --epochs 12 --learning-rate 0.001
+      toolkit schedule cosine --swa
     """
     from toolkit.scheduling import draw_schedule
 

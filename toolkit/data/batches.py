@@ -2,32 +2,19 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from toolkit.data.decode import make_decoder
 from toolkit.data.load import make_loader
 from toolkit.data.mix import NONE
-from toolkit.data.order import resampled_rows, shuffled_rows
 from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
-from toolkit.data.table import ImageTable, Problem
-from toolkit.data.targets import make_labeller, make_row_labeller
+from toolkit.data.streams import ahead, epoch_numbers, epoch_rows
+from toolkit.data.table import ImageTable
+from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
-
-
-class StoredRows(Protocol):
-    """Rows that are read when they are taken."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of a row."""
-
-    def take(self, indices: np.ndarray) -> np.ndarray:
-        """Those with these indices: [len(indices), *shape]."""
 
 
 def image_batches(
@@ -157,102 +144,14 @@ def training_batches(
     label = make_labeller(table, mix, views.seed, teacher)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        rows = _epoch_rows(table.labels, views.seed, epoch, resample)
+        rows = epoch_rows(table.labels, views.seed, epoch, resample)
         images = rows.map(lambda row: (read(files[row]), row), num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size).map(
             lambda images, rows: label(draw(images, rows, epoch), rows, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
 
-    return ahead(_epochs(epochs).flat_map(epoch_batches))
-
-
-def stored_batches(
-    views: Sequence[StoredRows],
-    labels: np.ndarray,
-    batch_size: int,
-    *,
-    seed: int,
-    epochs: range,
-    resample: bool = False,
-    teacher: np.ndarray | None = None,
-) -> tf.data.Dataset:
-    """As `training_batches`, of what was computed before for views of the images.
-
-    Args:
-        views: For each view, rows in the order of the labels; epoch k takes view k, and begins
-            again at the first after the last.
-        labels: int32 [N].
-        batch_size: Rows in a batch.
-        seed: Of the order, which is that of `training_batches`.
-        epochs: The epochs to give, counted from 0.
-        resample: Whether each class comes equally often, instead of each row once.
-        teacher: What a teacher says of the images: float32 [N, classes].
-
-    Returns:
-        A data set of (float32 [B, ...], int32 [B]), with a teacher float32 [B, 2 classes].
-    """
-    label_rows = make_row_labeller(labels, teacher)
-    shape = [None, *views[0].shape]
-
-    def take(epoch: np.int64, rows: np.ndarray) -> np.ndarray:
-        return views[int(epoch) % len(views)].take(rows).astype(np.float32)
-
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        batches = _epoch_rows(labels, seed, epoch, resample).batch(batch_size)
-        return batches.map(
-            lambda rows: (
-                tf.ensure_shape(tf.numpy_function(take, [epoch, rows], tf.float32), shape),
-                label_rows(rows),
-            ),
-        )
-
-    return ahead(_epochs(epochs).flat_map(epoch_batches))
-
-
-def labelled_rows(rows: StoredRows, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """As `labelled_batches`, of what was computed before for the images."""
-    shape = [None, *rows.shape]
-
-    def take(indices: np.ndarray) -> np.ndarray:
-        return rows.take(indices).astype(np.float32)
-
-    batches = tf.data.Dataset.range(len(labels)).batch(batch_size)
-    return ahead(
-        batches.map(
-            lambda indices: (
-                tf.ensure_shape(tf.numpy_function(take, [indices], tf.float32), shape),
-                tf.gather(tf.constant(labels), indices),
-            )
-        )
-    )
-
-
-def ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Makes two batches ready before they are asked for, on all cores."""
-    options = tf.data.Options()
-    # Each map uses all cores without tuning, which an iterator's end would wait for: up to 0.3 s.
-    options.autotune.enabled = False
-    return batches.prefetch(2).with_options(options)
-
-
-def _epochs(epochs: range) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensor_slices(np.array(epochs, np.int64))
-
-
-def _epoch_rows(labels: np.ndarray, seed: int, epoch: tf.Tensor, resample: bool) -> tf.data.Dataset:
-    def order(epoch: np.int64) -> np.ndarray:
-        if resample:
-            return resampled_rows(labels, seed, int(epoch))
-        return shuffled_rows(len(labels), seed, int(epoch))
-
-    rows = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64), [len(labels)])
-    return tf.data.Dataset.from_tensor_slices(rows)
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Batches in an epoch, the last, smaller one included."""
-    return -(-images // batch_size)
+    return ahead(epoch_numbers(epochs).flat_map(epoch_batches))
 
 
 def _make_drawer(
@@ -270,34 +169,3 @@ def _make_drawer(
     return lambda images, rows, number: tf.ensure_shape(
         tf.numpy_function(draw, [images, rows, number], tf.float32), shape
     )
-
-
-def decoding_problems(
-    table: ImageTable, rows: Sequence[int], preparation: Preparation
-) -> list[Problem]:
-    """Says why rows that `image_batches` left out cannot be decoded.
-
-    Raises:
-        RuntimeError: One can be decoded after all, so that something else went wrong.
-    """
-    decode, load = make_decoder(preparation.max_pixels), make_loader(table)
-    files = table.files()
-    return [Problem(table.paths[row], _decoding_error(decode, load, files[row])) for row in rows]
-
-
-def _decoding_error(decode: Callable, load: Callable, file: bytes) -> str:
-    try:
-        decode(load(file))
-    except tf.errors.InvalidArgumentError as error:
-        return f"damaged, cut short or of a rare kind ({_decoders_words(error.message)})"
-    except tf.errors.NotFoundError:
-        return "No such file or directory"
-    except tf.errors.PermissionDeniedError:
-        return "Permission denied"
-    raise RuntimeError(f"{file!r} was left out of a batch, and can be decoded")
-
-
-def _decoders_words(message: str) -> str:
-    """TensorFlow's message without the operation's name around it."""
-    text = message.split("}} ")[-1].split(" [Op:")[0].split("Summarized data: ")[-1]
-    return " ".join(line.removeprefix("b'").strip("'") for line in text.splitlines())[:120]

@@ -14,9 +14,7 @@ from toolkit.data.header import (
     Header,
     read_header,
 )
-
-MAX_PIXELS = 100_000_000
-"""Larger images are refused before they are decoded (100 megapixels: 300 MB of RGB)."""
+from toolkit.data.table import MAX_PIXELS
 
 JPEG_OPTIONS = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 """What other libraries use: pixels then agree with Pillow's."""

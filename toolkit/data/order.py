@@ -37,3 +37,8 @@ def resampled_rows(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
         rounds = -(-share // len(rows))
         drawn.append(np.concatenate([random.permutation(rows) for _ in range(rounds)])[:share])
     return random.permutation(np.concatenate(drawn))
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Batches in an epoch, the last, smaller one included."""
+    return -(-images // batch_size)

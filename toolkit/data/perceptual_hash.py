@@ -5,11 +5,10 @@ import numpy as np
 from PIL import Image
 
 from toolkit.data.batches import image_batches
-from toolkit.data.decode import MAX_PIXELS
 from toolkit.data.groups import join_groups
 from toolkit.data.near_duplicates import near_groups, near_pairs
 from toolkit.data.prepare import SQUASH, Preparation
-from toolkit.data.table import ImageTable
+from toolkit.data.table import MAX_PIXELS, ImageTable
 from toolkit.progress import Progress
 
 THUMBNAIL_SIDE = 64

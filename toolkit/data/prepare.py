@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.choices import check_choice
-from toolkit.data.decode import MAX_PIXELS
+from toolkit.data.table import MAX_PIXELS
 
 CENTER, SQUASH, PAD = CROPS = ("center", "squash", "pad")
 """How an image gets the network's aspect ratio: its largest centred part, all of it squashed or

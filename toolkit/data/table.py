@@ -14,6 +14,9 @@ TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 """Pillow's names of what TensorFlow decodes."""
 
+MAX_PIXELS = 100_000_000
+"""Larger images are refused before they are decoded (100 megapixels: 300 MB of RGB)."""
+
 HEADER = np.dtype(
     [
         ("height", np.int32),  # As it is stored.

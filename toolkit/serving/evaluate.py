@@ -21,7 +21,8 @@ from toolkit.files import naming_full_disk
 from toolkit.progress import Reporter
 from toolkit.serving import records
 from toolkit.serving.bundle import write_json
-from toolkit.serving.loaded import Classifier, Prediction
+from toolkit.serving.loaded import Classifier
+from toolkit.serving.prediction import Prediction
 from toolkit.serving.splits import read_splits
 
 

@@ -4,7 +4,6 @@ import functools
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ from toolkit.data.parts import read_image
 from toolkit.data.scan import image_problem, pillows_doubts_unheard
 from toolkit.data.table import Problem
 from toolkit.errors import BundleError, UnreadableImageError
-from toolkit.evaluation.metrics import rejects
 from toolkit.serving.bundle import MEND, Bundle, find_bundle
 from toolkit.serving.engines import TENSORFLOW, check_engine, choose_engine
+from toolkit.serving.prediction import Prediction
 
 if TYPE_CHECKING:
     import keras
@@ -28,43 +27,6 @@ if TYPE_CHECKING:
     from toolkit.serving.network import FastNetwork
 
 BATCH_SIZE = 32
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one image.
-
-    Attributes:
-        path: The image's file.
-        classes: Names of the K classes.
-        probabilities: float32 [K], summing to 1.
-        reject_below: The classifier does not answer where the highest of them is lower.
-    """
-
-    path: str
-    classes: Sequence[str]
-    probabilities: np.ndarray
-    reject_below: float = 0.0
-
-    @property
-    def rejected(self) -> bool:
-        """Whether the classifier is not sure enough to answer; servers get the label "" then."""
-        return bool(rejects(self.probabilities, self.reject_below))
-
-    @property
-    def label(self) -> str:
-        """The most probable class, also where that is `rejected`."""
-        return self.classes[int(self.probabilities.argmax())]
-
-    @property
-    def probability(self) -> float:
-        """Of the most probable class, 0 to 1."""
-        return float(self.probabilities.max())
-
-    def top(self, count: int) -> list[tuple[str, float]]:
-        """The most probable classes with their probabilities, best first."""
-        best = np.argsort(-self.probabilities, kind="stable")[:count]
-        return [(self.classes[i], float(self.probabilities[i])) for i in best]
 
 
 class Classifier:

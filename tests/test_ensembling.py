@@ -21,6 +21,7 @@ from toolkit.errors import (
     MemberError,
     OptionError,
 )
+from toolkit.serving import loaded
 
 WEIGHTS = [0.5, 0.3, 0.2]
 CLASSES = ["blue", "green", "red"]
@@ -193,7 +194,7 @@ def viewed(members, tmp_path_factory):
 
 
 def test_the_export_averages_the_members_over_several_views(viewed, members):
-    assert viewed.run["options"]["tta"] == ["flips", "crops"]
+    assert viewed.run["options"]["tta"] == ["flips", "crops"] and viewed.run["tta_views"] == 10
     [larger] = viewed.classifier.preparations
     assert (larger.height, larger.width) == (9, 9)
     assert viewed.run["export_difference"] < 1e-5
@@ -205,6 +206,19 @@ def test_the_export_averages_the_members_over_several_views(viewed, members):
     wanted = (own[0] + own[1][:, [1, 2, 0]]).mean(axis=0) / 2
     given = served(pixels=tf.constant(pixels))["probabilities"].numpy()
     np.testing.assert_allclose(given[0], wanted, atol=1e-5)
+
+
+def test_views_take_no_more_memory_than_images(viewed, images, monkeypatch):
+    sizes, ask = [], loaded.ask
+
+    def note(model, data):
+        sizes.append(len(data))
+        return ask(model, data)
+
+    monkeypatch.setattr(loaded, "ask", note)
+    files = [images / row["path"] for row in rows_of(viewed.path, "test")]
+    assert len(list(toolkit.load(viewed.path).predict_each(files))) == len(files) > 3
+    assert max(sizes) == 3, "32 images at once, if each is ten"
 
 
 def test_views_are_compared_with_none(viewed, members, images):

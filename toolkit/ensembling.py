@@ -29,7 +29,7 @@ from toolkit.serving.members import (
     shared_preparations,
 )
 from toolkit.serving.save import Trained, save_bundle
-from toolkit.serving.tta import check_tta, with_views
+from toolkit.serving.tta import check_tta, views_of, with_views
 from toolkit.serving.unfinished import UnfinishedRun
 
 
@@ -180,5 +180,6 @@ def _record(
     return {
         **joined_record(trained.table, members, shares, options),
         "preparations": [asdict(each) for each in as_preparations(trained.preparation)],
+        "tta_views": len(views_of(options["tta"])) * max(m.classifier.tta_views for m in members),
         "timings": clock.parts,
     }

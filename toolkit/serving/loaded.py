@@ -44,6 +44,7 @@ class Classifier:
         classes: Names of the K classes, in the order of the probabilities.
         max_pixels: Larger images are refused before they are decoded.
         reject_below: Where the highest probability is lower, a prediction is `rejected`. 0: never.
+        tta_views: How many views of an image the network looks at, as one batch: 1 without `--tta`.
 
     Raises:
         BundleError: There is none, or it is damaged.
@@ -65,6 +66,7 @@ class Classifier:
         try:
             self.classes: list[str] = list(self.run["classes"])
             self.reject_below = float(self.run.get("reject_below", 0.0))
+            self.tta_views = int(self.run.get("tta_views", 1))
             self.max_pixels = min(int(each["max_pixels"]) for each in self._preparations())
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{self.bundle.extra / 'run.json'} lacks what is needed ({error})"
@@ -168,10 +170,11 @@ class Classifier:
     ) -> Iterator[Prediction | Problem]:
         """Predicts files one after another, and names those that are no readable images."""
         run = self._choose_engine(len(paths) if isinstance(paths, Sized) else 0)
+        size = max(1, BATCH_SIZE // self.tta_views)  # Views need memory as images do.
         batch: list[tuple[str, bytes | Problem]] = []
         for path in paths:
             batch.append((os.fspath(path), self._read(path)))
-            if len(batch) == BATCH_SIZE:
+            if len(batch) == size:
                 yield from self._predict_batch(batch, run)
                 batch = []
         yield from self._predict_batch(batch, run)

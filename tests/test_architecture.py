@@ -29,7 +29,7 @@ ORDER = [
     ["asking", "checks", "precision_search", "preparing", "rate_search"],
     ["unfreezing"],
     ["choosing"],
-    ["budgeting", "calibrating", "evidence"],
+    ["budgeting", "calibrating", "member_evidence"],
     ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
     ["member_plans", "scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],

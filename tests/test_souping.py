@@ -26,7 +26,8 @@ def ingredients(members):
 def uniform(ingredients, tmp_path_factory):
     """The soup of all. Not to be changed."""
     folder = tmp_path_factory.mktemp("soup")
-    return toolkit.soup(ingredients, "ac", recipe="uniform", models_dir=folder, quiet=True)
+    options = {"recipe": "uniform", "reject_below": 0.5, "models_dir": folder, "quiet": True}
+    return toolkit.soup(ingredients, "ac", **options)
 
 
 @pytest.fixture
@@ -80,6 +81,13 @@ def test_its_record_tells_what_it_was_made_of(uniform, ingredients):
     assert metrics["validation"]["n"] == len(rows_of(ingredients[0], "validation"))
 
 
+def test_it_rejects_what_it_is_not_sure_of(uniform, images):
+    tested = [images / row["path"] for row in rows_of(uniform.path, "test")]
+    rejected = [each.rejected for each in toolkit.load(uniform.path).predict(tested)]
+    assert uniform.run["reject_below"] == uniform.run["options"]["reject_below"] == 0.5
+    assert uniform.metrics["test"]["selective"]["answered"] == rejected.count(False)
+
+
 def test_what_a_member_has_seen_is_seen_by_the_soup(uniform, images):
     measured = uniform.classifier.evaluate(images, quiet=True)
     assert measured.seen == 60 - uniform.metrics["test"]["n"]
@@ -124,6 +132,7 @@ def test_what_cannot_be_averaged_is_refused(ingredients, members, images, tmp_pa
     refused(MemberError, ingredients[:1], tmp_path, "at least two different models")
     refused(MemberError, [ingredients[0]] * 2, tmp_path, "different models.*twice. Give it once")
     refused(OptionError, ingredients, tmp_path, "--recipe must be one of", recipe="tomato")
+    refused(OptionError, ingredients, tmp_path, "--reject-below must be", reject_below=1.0)
     match = (
         r"alike. Received: a/1 takes 8 x 8 pixels \(--crop center\), "
         r"b/1 10 x 12 pixels \(--crop squash\)"
@@ -159,7 +168,15 @@ def test_the_command_prints_the_members_and_the_soup(uniform, ingredients, monke
     assert run(arguments) == 0
     printed = capsys.readouterr().out
     n = uniform.metrics["test"]["n"]
-    for part in (f"On {n} test images", "a/1", "yes", "log-loss", "soup", "toolkit predict"):
+    for part in (
+        f"On {n} test images",
+        "a/1",
+        "yes",
+        "log-loss",
+        "soup",
+        "answered",
+        "toolkit predict",
+    ):
         assert part in printed
     assert given["models"] == tuple(map(str, ingredients))
     assert (given["name"], given["recipe"], given["data"]) == ("ac", "uniform", None)

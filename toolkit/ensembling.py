@@ -14,8 +14,8 @@ from toolkit.data.source import Source, as_source
 from toolkit.ensembles.average import ARITHMETIC
 from toolkit.ensembles.averaging import Averaging
 from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
-from toolkit.evidence import Evidence
 from toolkit.files import naming_full_disk
+from toolkit.member_evidence import Evidence
 from toolkit.option_checks import check_reject_below, check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import EnsembleResult

@@ -30,7 +30,7 @@ from toolkit.ensembles.weighting import IMAGES_FOR_EACH
 from toolkit.errors import MemberError, TooFewToFitError
 from toolkit.evaluation.metrics import measure
 from toolkit.files import naming_full_disk
-from toolkit.option_checks import check_whole, model_name
+from toolkit.option_checks import check_reject_below, check_whole, model_name
 from toolkit.progress import Reporter
 from toolkit.result import SoupResult
 from toolkit.run_record import joined_record
@@ -46,6 +46,7 @@ def soup(
     name: str,
     *,
     recipe: str = GREEDY,
+    reject_below: float = 0.0,
     data: str | os.PathLike[str] | Source | None = None,
     models_dir: str | os.PathLike[str] = "models",
     seed: int = 0,
@@ -68,6 +69,9 @@ def soup(
         recipe: "greedy": the members in the order of their accuracy on the images that all have for
             validation, each added where the soup's accuracy on these does not fall; or "uniform":
             all of them.
+        reject_below: Where the highest probability is lower, the saved model gives no label, and
+            `rejected`. How many images are answered, and how many of these rightly, is measured.
+            0: each is, whatever the members do.
         data: Labelled images to test on; what a member has seen is left out. By default the
             images that all members have for test.
         models_dir: The model repository.
@@ -89,6 +93,7 @@ def soup(
     clock, reporter = Clock(), Reporter(quiet)
     folder = Path(models_dir).expanduser() / model_name(name, name)
     check_recipe(recipe)
+    check_reject_below(reject_below)
     check_whole("--seed", seed, 0)
     with clock("members"):
         members = load_members(models)
@@ -96,6 +101,7 @@ def soup(
     options = {
         "models": [str(member.classifier.bundle.path) for member in members],
         "recipe": recipe,
+        "reject_below": reject_below,
         "data": None if data is None else asdict(as_source(data)),
         "seed": seed,
     }
@@ -109,7 +115,7 @@ def soup(
             validated = soups.measure(taken, validation.table) if figures else None
         with clock("test"):
             probabilities = soups.predict(taken, test.table, "Testing")
-            report = _report(members, test, probabilities, figures, tried, seed)
+            report = _report(members, test, probabilities, figures, tried, seed, reject_below)
         shares = np.array([member["weight"] for member in report["members"]])
         table = images.record(test.table)
         trained = Trained(
@@ -119,6 +125,7 @@ def soup(
             metrics={"chosen": SOUP, "validation": validated, **report},
             history=[],
             test_probabilities=probabilities,
+            reject_below=reject_below,
             run={
                 **joined_record(table, members, shares, options),
                 "preparation": asdict(soups.preparation),
@@ -203,13 +210,14 @@ def _report(
     figures: list[dict[str, Any]],
     tried: Sequence[Tried],
     seed: int,
+    reject_below: float,
 ) -> dict[str, Any]:
     """The content of `metrics.json` but for the soup's validation."""
     table = test.table
     tested = [headlines(table.labels, member, table.classes) for member in test.members]
     names, best = [member.name for member in members], best_first(figures or tested)[0]
     report = soup_report(
-        table.labels, probabilities, test.members, table.classes, names, best, seed
+        table.labels, probabilities, test.members, table.classes, names, best, seed, reject_below
     )
     by_member, share = {each.member: each for each in tried}, 1 / sum(each.taken for each in tried)
     for place, record in enumerate(report["members"]):

@@ -6,6 +6,7 @@ import click
 
 from toolkit.cli.joining import joining_options, members_table
 from toolkit.cli.saved import saved_json, saved_lines
+from toolkit.cli.trust_options import answered_line, reject_below_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     help="Those that do not lower the soup's accuracy on common validation images, tried from the "
     "best down; or all.",
 )
+@reject_below_option
 @joining_options
 def soup(models: tuple[str, ...], data: "Source | None", as_json: bool, **options: Any) -> None:
     """Average saved classifiers' weights: one model of the same size.
@@ -58,7 +60,10 @@ def _print(result: "SoupResult") -> None:
     metrics = result.metrics
     console.print(_table(metrics))
     why = metrics["why"]
-    lines = [f"{why[0].upper()}{why[1:]}.", *saved_lines(result.path)]
+    lines = [f"{why[0].upper()}{why[1:]}."]
+    if "selective" in metrics["test"]:
+        lines.append(answered_line(metrics["test"]["selective"]))
+    lines += saved_lines(result.path)
     console.print("\n".join(lines), soft_wrap=True, markup=False)
 
 

@@ -80,6 +80,7 @@ def soup_report(
     names: Sequence[str],
     best: int,
     seed: int = 0,
+    reject_below: float = 0.0,
 ) -> dict[str, Any]:
     """Measures a soup and its members on test images.
 
@@ -91,6 +92,7 @@ def soup_report(
         names: The M members' names.
         best: The place of the best member, chosen on other images.
         seed: Of the bootstrap.
+        reject_below: The soup's; see `measure`.
 
     Returns:
         `test`: the soup's figures, as `measure` gives them. `members`: of each its name and figures
@@ -99,7 +101,7 @@ def soup_report(
     """
     gain = paired_gain(labels, soup, members[best], seed=seed)
     return {
-        "test": measure(labels, soup, classes),
+        "test": measure(labels, soup, classes, reject_below),
         "members": [
             {"name": name, "test": headlines(labels, member, classes)}
             for name, member in zip(names, members, strict=True)

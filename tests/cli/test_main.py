@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import subprocess
@@ -139,6 +140,21 @@ def test_help_has_examples_a_line_each(verb):
     lines = run_toolkit(*verb, "--help").stdout.splitlines()
     examples = lines[lines.index("  Examples:") + 1 :]
     assert examples[0].startswith("    toolkit ") and examples[1].startswith("    toolkit ")
+
+
+@pytest.mark.parametrize("verb", ["finetune", "find-lr", "classify"])
+def test_long_help_stands_under_titles(verb):
+    lines = run_toolkit(verb, "--help").stdout.splitlines()
+    titles = [line.removesuffix(":") for line in lines if line[:1].isupper() and line[-1] == ":"]
+    assert titles[:2] == ["Images", "Network"] and titles[-1] == "Other options"
+    starts = [k for k, line in enumerate(lines) if line.startswith("  -")]
+    longest = max(
+        sum(start < k < end for k in starts)
+        for start, end in itertools.pairwise(
+            [k for k, line in enumerate(lines) if line.rstrip(":") in titles] + [len(lines)]
+        )
+    )
+    assert longest <= 15, "more than a screen has no title"
 
 
 def test_what_was_printed_before_an_interruption_is_not_lost():

@@ -4,10 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
 from toolkit.cli.head_options import pooling_option
 from toolkit.cli.network_options import features_engine_option, network_options
 from toolkit.cli.saved import saved_lines
+from toolkit.cli.sections import classifier_option, images_option
 from toolkit.cli.source_options import (
     SOURCE_HELP,
     cache_size_option,
@@ -25,18 +27,18 @@ if TYPE_CHECKING:
     from toolkit.result import ClassifyResult
 
 
-@click.command()
-@click.option("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
+@cloup.command()
+@images_option("--data", required=True, metavar="SOURCE", help=SOURCE_HELP)
 @source_options(grouped=True)
 @network_options
-@click.option(
+@classifier_option(
     "--classifier",
     default="logistic",
     show_default=True,
     metavar="logistic|linear-svm|ridge|knn|rbf-svm",
     help="What is fitted on the features. knn and rbf-svm are measured, but cannot be saved.",
 )
-@click.option(
+@classifier_option(
     "--layer",
     metavar="NAME",
     help="The stage, or any layer, that gives the features; `toolkit backbones NAME` lists the "

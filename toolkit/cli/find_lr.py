@@ -5,8 +5,10 @@ import json
 from typing import Any
 
 import click
+import cloup
 
 from toolkit.cli.finetune import finetune
+from toolkit.cli.sections import images_option
 from toolkit.cli.source_options import source_options
 
 NOT_TAKEN = {
@@ -39,13 +41,14 @@ NOT_TAKEN = {
 def _finetunes_options(command: click.Command) -> click.Command:
     """Adds those options of finetune that decide what is trained."""
     own = {option.name for option in command.params}
-    command.params += [p for p in finetune.params if p.name not in own | NOT_TAKEN]
-    return command
+    others = [p for p in finetune.params if p.name not in own | NOT_TAKEN]
+    params = [*command.params, *others]
+    return cloup.Command(command.name, params=params, callback=command.callback, help=command.help)
 
 
 @_finetunes_options
 @click.command("find-lr")
-@click.option(
+@images_option(
     "--data", required=True, metavar="SOURCE", help="As finetune's, like all that is not said here."
 )
 @click.option(

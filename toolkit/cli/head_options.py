@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import click
+from toolkit.cli.sections import head_option
 
-pooling_option = click.option(
+pooling_option = head_option(
     "--pooling",
     default="avg",
     show_default=True,
@@ -14,7 +14,7 @@ pooling_option = click.option(
 )
 
 _OPTIONS = [
-    click.option(
+    head_option(
         "--head",
         default="linear",
         show_default=True,
@@ -22,34 +22,32 @@ _OPTIONS = [
         help="linear: one layer, which starts from the probe. mlp: hidden layers, trained alone on "
         "the cached features first.",
     ),
-    click.option(
+    head_option(
         "--head-layers", type=int, metavar="N", help="Hidden layers of an mlp.  [default: 1]"
     ),
-    click.option(
+    head_option(
         "--head-width",
         type=int,
         metavar="UNITS",
         help="Units of each hidden layer.  [default: half of the layer before]",
     ),
-    click.option(
+    head_option(
         "--activation",
         metavar="NAME",
         help="Of hidden layers: relu, leaky_relu, elu, gelu, silu, tanh, sigmoid or maxout.  "
         "[default: relu]",
     ),
-    click.option(
-        "--head-batchnorm", is_flag=True, help="Each hidden layer normalizes its batches."
-    ),
-    click.option(
+    head_option("--head-batchnorm", is_flag=True, help="Each hidden layer normalizes its batches."),
+    head_option(
         "--initializer",
         metavar="NAME",
         help="Of an mlp: glorot, he, lecun, orthogonal; to be studied: zeros, small-gaussian, "
         "large-gaussian.  [default: glorot]",
     ),
-    click.option(
+    head_option(
         "--l1", default=0.0, show_default=True, help="Penalty on the head's absolute weights."
     ),
-    click.option(
+    head_option(
         "--l2",
         type=float,
         metavar="FLOAT",

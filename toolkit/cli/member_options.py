@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from typing import Any
 
-import click
+from toolkit.cli.sections import members_option
 
 _OPTIONS = [
-    click.option(
+    members_option(
         "--folds",
         type=int,
         metavar="K",
         help="Train K classifiers, each validated on another fold, and save their ensemble.",
     ),
-    click.option(
+    members_option(
         "--seeds",
         default=1,
         show_default=True,
         metavar="N",
         help="Train with N seeds from --seed on, on the same splits, and save the ensemble.",
     ),
-    click.option(
+    members_option(
         "--snapshots",
         default=1,
         show_default=True,

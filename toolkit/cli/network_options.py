@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from toolkit.cli.sections import images_option, network_option, speed_option
 from toolkit.cli.source_options import split_option
 
 models_dir_option = click.option(
@@ -15,7 +16,7 @@ models_dir_option = click.option(
     help="Where models are saved.",
 )
 
-features_engine_option = click.option(
+features_engine_option = speed_option(
     "--engine",
     default="auto",
     show_default=True,
@@ -24,7 +25,7 @@ features_engine_option = click.option(
 )
 
 _OPTIONS = [
-    click.option(
+    network_option(
         "--backbone",
         default="efficientnet-lite0",
         show_default=True,
@@ -33,25 +34,25 @@ _OPTIONS = [
     ),
     click.option("--name", help="To save under.  [default: the data folder's name]"),
     models_dir_option,
-    click.option(
+    network_option(
         "--weights",
         default="imagenet",
         show_default=True,
         metavar="imagenet|random|PATH",
         help="What the network starts from.",
     ),
-    click.option(
+    network_option(
         "--weights-mirror",
         metavar="URL",
         help="Own web server with the published weights.  [default: $TOOLKIT_WEIGHTS_MIRROR]",
     ),
-    click.option(
+    network_option(
         "--image-size",
         type=int,
         metavar="PIXELS",
         help="Height and width of the network's input.  [default: the network's own]",
     ),
-    click.option(
+    images_option(
         "--crop",
         default="center",
         show_default=True,
@@ -59,7 +60,7 @@ _OPTIONS = [
         help="How an image gets the network's aspect ratio: its centred part, all of it "
         "stretched, or all of it with bars.",
     ),
-    click.option(
+    network_option(
         "--normalize",
         default="backbone",
         show_default=True,

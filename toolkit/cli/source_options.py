@@ -6,28 +6,30 @@ from typing import Any
 
 import click
 
+from toolkit.cli.sections import images_option, speed_option
+
 SOURCE_HELP = (
     "A folder of class folders, a folder with train/, val/ and test/, a manifest (.csv, .parquet), "
     "tfds:NAME[/CONFIG][:SPLITS], or sample:digits."
 )
 
 _OPTIONS = {
-    "columns": click.option(
+    "columns": images_option(
         "--columns",
         metavar="NAME=COLUMN,...",
         help="Names of a manifest's columns, where they are not path, label, split and group.",
     ),
-    "root": click.option(
+    "root": images_option(
         "--root",
         metavar="FOLDER",
         help="What a manifest's paths are relative to.  [default: its own folder]",
     ),
-    "data_dir": click.option(
+    "data_dir": images_option(
         "--data-dir",
         metavar="FOLDER",
         help="Where TensorFlow data sets lie.  [default: ~/tensorflow_datasets]",
     ),
-    "exclude": click.option(
+    "exclude": images_option(
         "--exclude",
         metavar="FILE",
         help="A table (.csv, .parquet) of images to leave out, as `toolkit audit` writes it.",
@@ -35,13 +37,13 @@ _OPTIONS = {
 }
 
 _GROUPS = {
-    "group_by": click.option(
+    "group_by": images_option(
         "--group-by",
         metavar="COLUMN|REGEX",
         help="Images that must stay on one side of the split: a manifest's column, or a regular "
         "expression on the paths, as '(patient-[0-9]+)'.",
     ),
-    "group_near_duplicates": click.option(
+    "group_near_duplicates": images_option(
         "--group-near-duplicates",
         is_flag=True,
         help="Images that look the same stay on one side, too; each is decoded once more.",
@@ -94,7 +96,7 @@ class Shares(click.ParamType):
             self.fail(f"auto, or numbers with commas between, as 0.7,0.15,0.15. Received: {value}")
 
 
-split_option = click.option(
+split_option = images_option(
     "--split",
     type=Shares(),
     default="auto",
@@ -105,14 +107,14 @@ split_option = click.option(
 )
 
 
-max_pixels_option = click.option(
+max_pixels_option = images_option(
     "--max-pixels",
     default=100_000_000,
     show_default=True,
     help="Larger images are refused before they are decoded.",
 )
 
-cache_size_option = click.option(
+cache_size_option = speed_option(
     "--cache-size",
     default="20GB",
     show_default=True,

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import click
+from toolkit.cli.sections import trust_option
 
-calibrate_option = click.option(
+calibrate_option = trust_option(
     "--calibrate",
     is_flag=True,
     help="Divide the logits by a temperature, found on the validation images, so that the model is "
     "as sure as it is right.",
 )
 
-reject_below_option = click.option(
+reject_below_option = trust_option(
     "--reject-below",
     type=float,
     default=0.0,

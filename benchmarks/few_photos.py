@@ -14,7 +14,8 @@ are the seeds 0, 1, 2, ..., each with other photos.
 - *MLP*: a head with a hidden layer, trained alone.
 - *MLP, then fine-tuning*: `--head mlp`; always what was tuned.
 
-`toolkit finetune` itself is LP-FT, or the probe, whichever is better on validation.
+`toolkit finetune` itself is LP-FT, or the probe, whichever is better on validation. Trainings of so
+few photos differ by several points for no reason: only what holds over sizes and seeds counts.
 """
 
 from functools import partial

@@ -169,7 +169,7 @@ def test_weights_are_found_on_common_validation_images(members, images, tmp_path
     found = [member["weight"] for member in result.metrics["members"]]
     np.testing.assert_allclose(found, convex_weights(labels, np.array(each)), atol=1e-5)
     averaged = toolkit.average_probabilities(each, weights=found)
-    temperature = fit_temperature(labels, averaged, unknown=1)
+    temperature = fit_temperature(labels, averaged, spread=0.3)
     assert result.metrics["calibration"]["temperature"] == pytest.approx(temperature, abs=1e-4)
     assert (result.path / "assets.extra" / "reliability.png").is_file()
     files = sorted(data.rglob("*.jpg"))

@@ -9,9 +9,15 @@ import numpy as np
 from toolkit.choosing import Choice, predict_probe, predict_split, scale_probe
 from toolkit.classifier.model import divide_logits
 from toolkit.data.table import TEST, VALIDATION, ImageTable
-from toolkit.ensembles.calibration import TINY, apply_temperature, fit_temperature, reliability
+from toolkit.ensembles.calibration import (
+    SPREAD,
+    TINY,
+    apply_temperature,
+    fit_temperature,
+    reliability,
+)
 from toolkit.ensembles.report import before_and_after
-from toolkit.ensembles.weighting import IMAGES_FOR_TEMPERATURE, UNKNOWN
+from toolkit.ensembles.weighting import IMAGES_FOR_TEMPERATURE
 from toolkit.errors import TooFewToCalibrateError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.metrics import measure
@@ -75,7 +81,7 @@ def calibrate_probe(prepared: Prepared[Options, P]) -> tuple[Prepared[Options, P
 
 
 def _find(table: ImageTable, probabilities: np.ndarray) -> float:
-    return fit_temperature(table.labels, probabilities, floor=TINY, unknown=UNKNOWN)
+    return fit_temperature(table.labels, probabilities, floor=TINY, spread=SPREAD)
 
 
 @dataclass(frozen=True)

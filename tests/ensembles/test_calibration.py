@@ -77,14 +77,20 @@ def test_a_perfect_classifier_gets_the_lowest_temperature():
     assert fit_temperature(1 - labels, probabilities) == pytest.approx(20, rel=1e-3)
 
 
-def test_an_image_of_unknown_class_keeps_a_perfect_classifier_modest():
-    labels = np.zeros(30, int)
+@pytest.mark.parametrize("right", [30, 24])
+def test_few_images_move_the_temperature_less_than_many(right):
+    labels = np.repeat([0, 1], [right, 30 - right])
     probabilities = np.tile([0.9, 0.1], (30, 1))
-    found = fit_temperature(labels, probabilities, unknown=1)
-    # 30 images that are right, and one that is right by half: 30.5 of 31 are.
-    sure = apply_temperature(probabilities, found)[0, 0]
-    assert sure == pytest.approx(30.5 / 31, abs=1e-6)
-    assert fit_temperature(labels, probabilities) < 0.1 < found
+    freely = fit_temperature(labels, probabilities)
+    few = fit_temperature(labels, probabilities, spread=0.3)
+    many = fit_temperature(np.tile(labels, 50), np.tile(probabilities, (50, 1)), spread=0.3)
+    assert abs(np.log(few)) < abs(np.log(many)) < abs(np.log(freely))
+
+    def doubted_loss(temperature):
+        scaled = apply_temperature(probabilities, temperature)[range(30), labels]
+        return -np.log(scaled).sum() + np.log(temperature) ** 2 / (2 * 0.3**2)
+
+    assert few == pytest.approx(minimize_scalar(doubted_loss, (0.2, 1, 5)).x, rel=1e-4)
 
 
 def test_the_logarithms_of_a_softmax_are_its_logits():

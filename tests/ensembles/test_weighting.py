@@ -53,7 +53,7 @@ def test_the_temperature_is_that_of_the_average():
     weights = np.array([0.5, 0.5, 0])
     averaged = average_probabilities(members, "geometric", weights)
     found = find_temperature(labels, members, "geometric", weights)
-    assert found == fit_temperature(labels, averaged, unknown=1)
+    assert found == fit_temperature(labels, averaged, spread=0.3)
     match = r"--calibrate needs 20 images.*There are 19; .* or leave --calibrate out\."
     with pytest.raises(TooFewToFitError, match=match):
         find_temperature(labels[:19], members[:, :19], "geometric", weights)

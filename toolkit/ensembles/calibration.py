@@ -17,20 +17,30 @@ TINY = float(np.finfo(np.float32).tiny)
 """A floor for what a softmax gives: above it, logarithms are the logits, but for a constant."""
 
 
+SPREAD = 0.3
+"""How far from 1 temperatures are thought to be before any image is seen: deviation of their
+logarithm. Two in three are taken to lie between 0.74 and 1.35."""
+
+
 def fit_temperature(
-    labels: ArrayLike, probabilities: ArrayLike, *, floor: float = EPSILON, unknown: int = 0
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    floor: float = EPSILON,
+    spread: float | None = None,
 ) -> float:
     """The temperature with which probabilities have the lowest log-loss.
 
-    Guo et al., "On calibration of modern neural networks", ICML 2017. The log-loss is convex in
-    1 / temperature, so the one-dimensional search finds the minimum.
+    Guo et al., "On calibration of modern neural networks", ICML 2017.
 
     Args:
         labels: True classes, integers [N]. Of images on which the model was not trained.
         probabilities: Floats [N, K].
         floor: Smaller probabilities are taken for it, as by `apply_temperature`.
-        unknown: So many images are thought to be there as well that may be of any class. With one,
-            no model is found to be sure beyond measure because all of few images are right.
+        spread: Temperatures far from 1 need that many more images to be believed: the logarithm is
+            taken to be normal around 0 with this deviation (maximum a posteriori). Of few images
+            all may be right by chance, and then ever lower temperatures have a lower log-loss; of
+            some hundreds, it hardly matters. None: the lowest log-loss, whatever it takes.
 
     Returns:
         Between 0.05 and 20. Above 1: the model is too sure of itself; below: not sure enough.
@@ -47,13 +57,13 @@ def fit_temperature(
 
     labels, [probabilities] = check_labelled(labels, [probabilities])
     logits = log_probabilities(probabilities, floor)
-    share = unknown / (len(labels) + unknown)
     of_true = logits[np.arange(len(labels)), labels].mean()
-    mean_true = (1 - share) * of_true + share * logits.mean()
+    doubt = 0.0 if spread is None else 0.5 / (len(labels) * spread**2)
 
     def loss(log_temperature: float) -> float:
         inverse = np.exp(-log_temperature)
-        return float(logsumexp(inverse * logits, axis=1).mean() - inverse * mean_true)
+        of_images = logsumexp(inverse * logits, axis=1).mean() - inverse * of_true
+        return float(of_images + doubt * log_temperature**2)
 
     bounds = (np.log(LOWEST), np.log(HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})

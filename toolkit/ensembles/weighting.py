@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolkit.choices import check_choice
 from toolkit.ensembles.average import ARITHMETIC, AVERAGES, MAJORITY, average_probabilities
-from toolkit.ensembles.calibration import fit_temperature
+from toolkit.ensembles.calibration import SPREAD, fit_temperature
 from toolkit.ensembles.members import check_weights
 from toolkit.ensembles.weights import convex_weights, greedy_weights
 from toolkit.errors import OptionError, TooFewToFitError
@@ -24,9 +24,6 @@ IMAGES_FOR_EACH = 10
 
 IMAGES_FOR_TEMPERATURE = 20
 """Validation images, with fewer of which the temperature would be chance."""
-
-UNKNOWN = 1
-"""Images that a temperature is fitted on as well, and that may be of any class."""
 
 
 def check_weighting(
@@ -107,4 +104,4 @@ def find_temperature(
         instead = "leave --calibrate out"
         raise TooFewToFitError("--calibrate", IMAGES_FOR_TEMPERATURE, len(labels), instead)
     averaged = average_probabilities(members, average, weights)
-    return fit_temperature(labels, averaged, unknown=UNKNOWN)
+    return fit_temperature(labels, averaged, spread=SPREAD)

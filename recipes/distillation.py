@@ -1,5 +1,12 @@
 """Distillation: what an ensemble has learned, at the cost of one of its members.
 
+Measured with 20 photos of each class of the public Sign Language Digits data set at 96 pixels,
+seeds 0, 1 and 2, on 321 to 336 test photos: EfficientNet-Lite0, taught by the average of itself,
+Lite1 and Lite2, gets 93.8 %, 93.8 % and 94.0 % of them right (mean 93.9 %, log-loss 0.226, 0.287
+and 0.183), alone 93.1 %, 92.0 % and 89.9 % (mean 91.7 %, log-loss 0.377, 0.381 and 0.472). The
+ensemble itself has 94.1 %, 94.4 % and 92.0 % (mean 93.5 %, log-loss 0.248, 0.203 and 0.244), at the
+cost of three networks (`docs/benchmarks/ensembles.md`).
+
     python -m recipes.distillation --data ./sign-digits --photos 20
 
 The ensemble is the teacher: the smallest network learns its probabilities for the training photos

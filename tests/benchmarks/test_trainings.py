@@ -6,7 +6,7 @@ import pytest
 import toolkit
 from benchmarks.settings import Settings
 from benchmarks.trainings import accuracy, figures, means, train_all
-from benchmarks.tuned import tuned
+from benchmarks.tuned import PROBE, RANDOM, ZEROS, tuned
 from tests.conftest import SMALL
 
 SETTINGS = Settings(say=lambda line: None, image_size=32, repetitions=2, epochs=1)
@@ -31,14 +31,14 @@ def test_each_is_trained_with_each_seed_in_a_folder_of_its_own():
     assert means(records, accuracy, "%") == "Mean %: a 55, b 25."
 
 
-@pytest.mark.parametrize("random_head", [False, True])
-def test_what_was_tuned_is_kept_even_if_it_is_worse(images, tmp_path, random_head):
+@pytest.mark.parametrize("head_of", [PROBE, ZEROS, RANDOM])
+def test_what_was_tuned_is_kept_even_if_it_is_worse(images, tmp_path, head_of):
     asked = {"learning_rate": 1e-6, "engine": "keras", "views": 1, "unfreeze": SMALL["unfreeze"]}
     source = toolkit.Source(images)
-    train = tuned(SETTINGS, lambda seed, folder: source, random_head, **asked)
+    train = tuned(SETTINGS, lambda seed, folder: source, head_of, **asked)
     record = train(7, tmp_path)
     assert 0 < record["n"] < 60 and record["seconds"] > 0
-    if random_head:  # A learning rate like this one changes nothing.
+    if head_of != PROBE:  # A learning rate like this one changes nothing.
         assert record["loss"] > 0.7 * np.log(3)
     else:
         assert record["loss"] < 0.7 * np.log(3)

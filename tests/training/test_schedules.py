@@ -76,7 +76,7 @@ def test_with_averaging_each_falls_to_half_and_stays_there(name, warmup):
         np.testing.assert_allclose(found[rise:300], HIGHEST / 2 + fall / 2)
 
 
-@pytest.mark.parametrize("name", set(FALLS) - {"cosine-restarts"})
+@pytest.mark.parametrize("name", sorted(set(FALLS) - {"cosine-restarts"}))
 def test_all_but_restarts_never_rise_after_the_warm_up(name):
     found = make_schedule(name, HIGHEST, 300)(np.arange(301.0))
     assert (np.diff(found[warm_up_steps(name, 300) :]) <= 1e-12).all()

@@ -78,7 +78,7 @@ def run(settings: Settings) -> Outcome:
 
 
 class _Training:
-    """A model with its source of batches, compiled, and its step traced."""
+    """A model with its source of batches, compiled."""
 
     def __init__(self, settings: Settings, table: ImageTable, **changes: Any) -> None:
         self._frozen, self.network = frozen_network(settings, **changes)
@@ -90,7 +90,6 @@ class _Training:
         self._steps = steps_per_epoch(self.images, options.batch_size)
         self._source = self._make()
         compile_model(self._source.model, options, 1000 * self._steps)
-        fit(self._source.model, self._source.training(range(1)), 1)
 
     @property
     def epoch(self) -> Callable[[], float]:
@@ -111,11 +110,11 @@ class _Training:
     def _rate(self, train: Callable[[], object]) -> Callable[[], float]:
         measure = rate_of(train, self.images)
 
-        def traced() -> float:
+        def after_another() -> float:
             train()
             return measure()
 
-        return traced
+        return after_another
 
     def make_anew(self) -> float:
         """Measures the seconds of computing the activations with an empty cache."""

@@ -1,7 +1,6 @@
 """The step in which the classifier is trained: the fit loop with all that watches over it."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +20,9 @@ from toolkit.serving.tensorboard import TensorBoardLog
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
-from toolkit.training.progress import TrainingProgress
-from toolkit.training.time_budget import EndInTime, OutOfTimeError, TimeBudget
+from toolkit.training.time_budget import OutOfTimeError, TimeBudget
 from toolkit.training.users_callbacks import UsersCallbacks
+from toolkit.training.watching import watching
 from toolkit.tuning import TrainingData
 from toolkit.unfreezing import Trainable, read_training_data
 
@@ -78,19 +77,24 @@ def fit(
     rate = decide_learning_rate(data, prepared.table, options, run, reporter)
     precision = decide_precision(data, options, run, reporter)
     users = UsersCallbacks(callbacks, checkpoint)
-    with _watching(prepared, checkpoint, budget, log, reporter) as watching:
+    further = [*_logging(prepared, log), *([users] if callbacks else [])]
+    steps, epochs = steps_per_epoch(images, options.batch_size), options.epochs_for(images)
+    share = len(prepared.table.split(VALIDATION)) / images
+    with watching(
+        checkpoint, steps, epochs, share, budget=budget, quiet=reporter.quiet
+    ) as watchers:
         fine_tune(
             data.model,
             data.training,
             data.validation,
             one_hot=data.one_hot,
-            steps_per_epoch=steps_per_epoch(images, options.batch_size),
-            epochs=options.epochs_for(images),
+            steps_per_epoch=steps,
+            epochs=epochs,
             optimization=options.optimization(rate["value"], precision["value"]),
             rates=trainable.rates,
             log_priors=data.log_priors,
             checkpoint=checkpoint,
-            callbacks=[*watching, *([users] if callbacks else [])],
+            callbacks=[*watchers, *further],
             time_budget=budget,
         )
     if checkpoint.ended:
@@ -146,27 +150,11 @@ def _training_data(
         return read_training_data(prepared, trainable, Reporter(quiet=True), teacher, views=0)
 
 
-@contextlib.contextmanager
-def _watching(
-    prepared: Tunable,
-    checkpoint: Checkpoint,
-    budget: TimeBudget | None,
-    log: TensorBoardLog | None,
-    reporter: Reporter,
-) -> Iterator[list[keras.callbacks.Callback]]:
-    """The callbacks that show training, end it in time, and log it."""
+def _logging(prepared: Tunable, log: TensorBoardLog | None) -> list[keras.callbacks.Callback]:
+    """What logs the training, an augmented batch being logged at once."""
+    if log is None:
+        return []
     options, train = prepared.options, prepared.table.split(TRAIN)
-    steps, epochs = steps_per_epoch(len(train), options.batch_size), options.epochs_for(len(train))
-    progress = TrainingProgress(steps, epochs, lambda: checkpoint.ended is None)
-    watching: list[keras.callbacks.Callback] = [] if reporter.quiet else [progress]
-    if budget:
-        share = len(prepared.table.split(VALIDATION)) / len(train)
-        watching.append(EndInTime(budget, checkpoint, steps, epochs, share))
-    if log:
-        views = Views(options.augment, options.seed, 1)
-        log.batch(train, prepared.preparation, options.batch_size, views, options.mix)
-        watching.append(log.callback())
-    try:
-        yield watching
-    finally:
-        progress.stop()
+    views = Views(options.augment, options.seed, 1)
+    log.batch(train, prepared.preparation, options.batch_size, views, options.mix)
+    return [log.callback()]

@@ -25,8 +25,8 @@ from toolkit.training.imbalance import log_priors, probe_weights
 from toolkit.training.length import default_patience
 from toolkit.training.optimization import Optimization
 from toolkit.training.probe import Probe, feature_moments
-from toolkit.training.progress import TrainingProgress
-from toolkit.training.time_budget import EndInTime, TimeBudget
+from toolkit.training.time_budget import TimeBudget
+from toolkit.training.watching import watching
 
 BATCH_SIZE, LEARNING_RATE = 32, 3e-4
 
@@ -102,12 +102,10 @@ def _train(
     steps = steps_per_epoch(len(labels), BATCH_SIZE)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, STEPS // steps))
     checkpoint = Checkpoint(folder, default_patience(epochs), start=float("inf"))
-    progress = TrainingProgress(steps, epochs, lambda: checkpoint.ended is None, name="Head")
-    watching: list[keras.callbacks.Callback] = [] if reporter.quiet else [progress]
-    if budget:
-        share = len(validation.table) / len(labels)
-        watching.append(EndInTime(budget, checkpoint, steps, epochs, share))
-    try:
+    share = len(validation.table) / len(labels)
+    with watching(
+        checkpoint, steps, epochs, share, budget=budget, quiet=reporter.quiet, name="Head"
+    ) as callbacks:
         fine_tune(
             head,
             lambda epochs: weighted_batches(
@@ -125,11 +123,9 @@ def _train(
             ),
             log_priors=log_priors(options.imbalance, labels, classes),
             checkpoint=checkpoint,
-            callbacks=watching,
+            callbacks=callbacks,
             time_budget=budget,
         )
-    finally:
-        progress.stop()
 
 
 def _predict(head: keras.Model, features: np.ndarray) -> np.ndarray:

@@ -1,9 +1,8 @@
 """The steps before training, one function each: what jobs have in common."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 import keras
@@ -61,7 +60,7 @@ class Prepared(Generic[Options, P]):
         """The readable images, with their splits."""
         return self.probed.features.table
 
-    @functools.cached_property
+    @cached_property
     def digest(self) -> str:
         """Of all images with their labels and splits."""
         return data_digest(self.table)

@@ -1,9 +1,6 @@
 """The options of `toolkit finetune` that say what is put on the backbone."""
 
-from collections.abc import Callable
-from typing import Any
-
-from toolkit.cli.sections import head_option
+from toolkit.cli.sections import all_of, head_option
 
 pooling_option = head_option(
     "--pooling",
@@ -13,7 +10,7 @@ pooling_option = head_option(
     help="How a feature map becomes features: the mean over the image, the maximum, or both.",
 )
 
-_OPTIONS = [
+head_options = all_of(
     head_option(
         "--head",
         default="linear",
@@ -54,11 +51,5 @@ _OPTIONS = [
         help="Penalty on the head's squared weights.  [default: 0; for an mlp 0.003]",
     ),
     pooling_option,
-]
-
-
-def head_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of heads to a command."""
-    for option in reversed(_OPTIONS):
-        option(command)
-    return command
+)
+"""Adds the options of heads to a command."""

@@ -1,17 +1,17 @@
 """What `toolkit ensemble` and `toolkit soup` have in common on the command line."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toolkit.cli.network_options import models_dir_option
+from toolkit.cli.sections import all_of
 from toolkit.cli.source_options import source_options
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_OPTIONS: list[Callable[..., Any]] = [
+joining_options = all_of(
     click.option(
         "--data",
         metavar="SOURCE",
@@ -23,14 +23,8 @@ _OPTIONS: list[Callable[..., Any]] = [
     click.option("--seed", default=0, show_default=True, help="Of the gain's interval."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
     click.option("--quiet", is_flag=True, help="Show no progress."),
-]
-
-
-def joining_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options in the order in which help shows them."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+)
+"""Adds the options in the order in which help shows them."""
 
 
 def members_table(metrics: dict[str, Any], columns: tuple[str, ...]) -> "Table":

@@ -1,11 +1,10 @@
 """The options of `toolkit finetune` by which it makes several members, and their ensemble."""
 
-from collections.abc import Callable
 from typing import Any
 
-from toolkit.cli.sections import members_option
+from toolkit.cli.sections import all_of, members_option
 
-_OPTIONS = [
+member_options = all_of(
     members_option(
         "--folds",
         type=int,
@@ -27,14 +26,8 @@ _OPTIONS = [
         help="Let the learning rate fall N times, keep the weights after each, and save the "
         "ensemble.",
     ),
-]
-
-
-def member_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options in the order in which help shows them."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+)
+"""Adds the options in the order in which help shows them."""
 
 
 def take_members(options: dict[str, Any]) -> dict[str, Any] | None:

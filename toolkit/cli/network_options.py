@@ -1,11 +1,8 @@
 """The options of every command that computes features of labelled images and saves a model."""
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
-from toolkit.cli.sections import images_option, network_option, speed_option
+from toolkit.cli.sections import all_of, images_option, network_option, speed_option
 from toolkit.cli.source_options import split_option
 
 models_dir_option = click.option(
@@ -24,7 +21,7 @@ features_engine_option = speed_option(
     help="What runs frozen layers. auto: the fastest here that agrees with Keras.",
 )
 
-_OPTIONS = [
+network_options = all_of(
     network_option(
         "--backbone",
         default="efficientnet-lite0",
@@ -69,11 +66,5 @@ _OPTIONS = [
         "that these expect by statistics of the training images.",
     ),
     split_option,
-]
-
-
-def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say which network sees which images, and where the model goes."""
-    for option in reversed(_OPTIONS):
-        option(command)
-    return command
+)
+"""Adds the options that say which network sees which images, and where the model goes."""

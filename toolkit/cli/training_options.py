@@ -1,11 +1,11 @@
 """The options of `toolkit finetune` that say what is trained, how, how long, and on what."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from toolkit.cli.sections import (
+    all_of,
     batches_option,
     ending_option,
     stages_option,
@@ -38,7 +38,7 @@ class Rate(click.ParamType):
             self.fail(f"must be a number, or auto. Received: {value!r}", param, ctx)
 
 
-_OPTIONS = [
+training_options = all_of(
     stages_option(
         "--unfreeze",
         type=_number_or_name,
@@ -240,11 +240,5 @@ _OPTIONS = [
         show_default=True,
         help="By which these, and the network's own, are softened first; 1: not.",
     ),
-]
-
-
-def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options in the order in which help shows them."""
-    for option in reversed(_OPTIONS):
-        option(command)
-    return command
+)
+"""Adds the options in the order in which help shows them."""

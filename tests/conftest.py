@@ -134,6 +134,23 @@ SMALL = {
 """Options of a run of a few seconds, with real weights, in which fine-tuning beats the probe."""
 
 
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[None]:
+    """Whole jobs in a second or two: there is `tests.tiny`'s network; exports are checked here."""
+    from tests import tiny
+    from toolkit.serving import parity, save
+
+    def check_here(saved_model, files, expected):
+        difference = float(np.abs(parity.serve(saved_model, files) - expected).max())
+        assert difference <= parity.LIMIT
+        return difference
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tiny.BACKBONES, tiny.NAME, tiny.ENTRY)
+        patch.setattr(save, "check_parity", check_here)
+        yield
+
+
 @pytest.fixture(scope="session")
 def finished(images: Path, tmp_path_factory: pytest.TempPathFactory, cache: Path):
     """One finished run's result. Not to be changed."""

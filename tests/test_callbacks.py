@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 import toolkit
-from tests.conftest import SMALL
+from tests.tiny import TINY
 from toolkit import precision_search
 from toolkit.errors import MissingPackageError, NotWritableError
 from toolkit.serving.bundle import Bundle
 from toolkit.training.ending import BAD_LOSS, BUDGET, CALLBACK
 
-SMALLER = SMALL | {"unfreeze": 1, "epochs": 2, "engine": "keras"}
+pytestmark = pytest.mark.usefixtures("tiny")
+
+SMALLER = TINY | {"unfreeze": 1, "epochs": 2}
 
 
 @pytest.fixture

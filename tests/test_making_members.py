@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 
 import toolkit
-from tests.conftest import SMALL
 from tests.test_robustness import left_runs
+from tests.tiny import TINY
 from toolkit.errors import MemberError, OptionError, ToolkitError, UnknownNameError
 from toolkit.result import FinetuneResult
 from toolkit.serving.bundle import Bundle
 
-PROBES = {**SMALL, "epochs": 0}
+pytestmark = pytest.mark.usefixtures("tiny")
+
+PROBES = {**TINY, "epochs": 0}
 """Members that take a second each."""
 
 
 def options_of(**changes):
     options = {**PROBES, **changes}
-    del options["backbone"]
-    return options
+    return {"backbones": [options.pop("backbone")], **options}
 
 
 def rows(result, name):
@@ -97,16 +98,16 @@ def make(images, models, **asked):
 
 
 def test_there_is_one_training_for_each_network_fold_and_seed(images, tmp_path, made):
-    lite, other = "efficientnet-lite0", "resnet50"
+    tiny, other = "tiny", "resnet50"
     with pytest.raises(MemberError, match="twice"):  # Of 8 members, some are the same here.
-        make(images, tmp_path, backbones=[lite, other], folds=2, seeds=2)
+        make(images, tmp_path, backbones=[tiny, other], folds=2, seeds=2)
     assert [job.folder.name for job, _ in made] == [
         f"both-{backbone}-fold-{fold}-seed-{seed}"
-        for backbone in (lite, other)
+        for backbone in (tiny, other)
         for fold in (1, 2)
         for seed in (7, 8)
     ]
-    assert [job.options.backbone for job, _ in made] == [lite] * 4 + [other] * 4
+    assert [job.options.backbone for job, _ in made] == [tiny] * 4 + [other] * 4
     assert [job.options.seed for job, _ in made] == [7, 8] * 4
     splits = [tuple(table.splits) for _, table in made]
     assert splits[0] == splits[1] == splits[4] == splits[5]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import toolkit
 from tests.conftest import write_images
+from tests.tiny import TINY
 from toolkit import preparing
 from toolkit.cli import main
 from toolkit.data.prepare import Preparation
@@ -15,13 +16,9 @@ from toolkit.data.read import make_reader
 from toolkit.data.statistics import measure_pixels
 from toolkit.errors import OptionError
 
-SMALL = {
-    "backbone": "mobilenetv3small",
-    "weights": "random",
-    "image_size": 32,
-    "engine": "keras",
-    "quiet": True,
-}
+pytestmark = pytest.mark.usefixtures("tiny")
+
+SMALL = {name: TINY[name] for name in ("backbone", "weights", "image_size", "engine", "quiet")}
 
 
 @pytest.fixture(scope="module")

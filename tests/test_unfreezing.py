@@ -1,15 +1,20 @@
 """What is trained, asked for in the main job."""
 
+import pytest
+
 import toolkit
-from tests.conftest import SMALL
+from tests.tiny import TINY
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
-def test_stages_are_named_and_unfrozen_gradually(images, finished, tmp_path):
-    asked = {"unfreeze": "block7", "unfreeze_gradually": True, "stage_factor": 0.5}
+def test_stages_are_named_and_unfrozen_gradually(images, tmp_path):
+    asked = {"unfreeze": "middle", "unfreeze_gradually": True, "stage_factor": 0.5}
     asked |= {"train_batchnorm": True, "epochs": 2}
-    run = toolkit.finetune(images, models_dir=tmp_path, **SMALL | asked).run
+    gradually = toolkit.finetune(images, models_dir=tmp_path, **TINY | asked).run
+    at_once = toolkit.finetune(images, models_dir=tmp_path, **TINY | {"unfreeze": 2}).run
 
-    assert run["options"] | asked == run["options"], "as they were asked for"
-    assert run["trained_stages"] == finished.run["trained_stages"] == ["block7", "top"]
-    assert run["trained_from_epoch"] == {"block7": 2, "top": 1}
-    assert finished.run["trained_from_epoch"] == {"block7": 1, "top": 1}
+    assert gradually["options"] | asked == gradually["options"], "as they were asked for"
+    assert gradually["trained_stages"] == at_once["trained_stages"] == ["middle", "top"]
+    assert gradually["trained_from_epoch"] == {"middle": 2, "top": 1}
+    assert at_once["trained_from_epoch"] == {"middle": 1, "top": 1}

@@ -45,16 +45,21 @@ def check_parity(saved_model: Path, files: Sequence[Path], expected: np.ndarray)
     return difference
 
 
+def serve(saved_model: Path, files: Sequence[str | Path]) -> np.ndarray:
+    """What a SavedModel gives for files' bytes: probabilities, float32 [N, K]."""
+    import tensorflow as tf
+
+    give = tf.saved_model.load(os.fspath(saved_model)).signatures["serving_default"]
+    data = [read_image(file) for file in files]
+    batches = [data[start : start + 16] for start in range(0, len(data), 16)]
+    results = [give(image_bytes=tf.constant(batch))["probabilities"] for batch in batches]
+    return np.concatenate([result.numpy() for result in results])
+
+
 def _answer(saved_model: str, request: str, answer: str) -> None:
     # Importing Keras is now an error: a server has none. (TensorFlow imports it where it can.)
     sys.modules["keras"] = None  # type: ignore[assignment]
-    import tensorflow as tf
-
-    serve = tf.saved_model.load(saved_model).signatures["serving_default"]
-    data = [read_image(file) for file in json.loads(Path(request).read_text())]
-    batches = [data[start : start + 16] for start in range(0, len(data), 16)]
-    results = [serve(image_bytes=tf.constant(batch))["probabilities"] for batch in batches]
-    np.save(answer, np.concatenate([result.numpy() for result in results]))
+    np.save(answer, serve(Path(saved_model), json.loads(Path(request).read_text())))
 
 
 if __name__ == "__main__":

@@ -157,7 +157,9 @@ class FinetuneOptions(FeatureOptions):
 
     def patience_for(self, images: int) -> int:
         """After how many epochs without a gain training stops, with so many training images."""
-        return default_patience(self.epochs_for(images)) if self.patience is None else self.patience
+        planned = self.schedule not in schedules.UNPLANNED
+        own = default_patience(self.epochs_for(images), planned)
+        return own if self.patience is None else self.patience
 
     def rate_for(self, images: int) -> float:
         """The highest learning rate where none is given, with so many training images."""
@@ -198,7 +200,7 @@ class FinetuneOptions(FeatureOptions):
         check_range("--label-smoothing", share, self.label_smoothing, 0, 1 - 1e-9)
         check_range("--dropout", share, self.dropout, 0, 1 - 1e-9)
         waits = schedules.PLATEAU_PATIENCE
-        patience = default_patience(0) if self.patience is None else self.patience
+        patience = default_patience(0, planned=False) if self.patience is None else self.patience
         if self.schedule == schedules.PLATEAU and patience <= waits:
             rule = (
                 f"above {waits} with --schedule plateau, which lowers the rate after {waits} epochs"

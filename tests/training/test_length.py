@@ -21,8 +21,10 @@ def test_few_images_come_in_more_epochs(images, batch_size, epochs):
     assert default_epochs(images, batch_size) == epochs
 
 
-def test_patience_is_half_of_the_epochs_but_no_less_than_5():
-    assert [default_patience(epochs) for epochs in (0, 6, 11, 60)] == [5, 5, 5, 30]
+def test_patience_is_all_epochs_or_half_of_them_but_no_less_than_5():
+    lengths = (0, 6, 11, 60)
+    assert [default_patience(epochs, planned=False) for epochs in lengths] == [5, 5, 5, 30]
+    assert [default_patience(epochs, planned=True) for epochs in lengths] == [5, 6, 11, 60]
 
 
 def test_the_rate_grows_with_the_square_root_of_the_epochs_that_few_images_get():
@@ -43,5 +45,7 @@ def test_what_is_asked_for_is_what_is_done():
     asked = dataclasses.replace(GOOD, epochs=3, patience=7)
     assert (asked.epochs_for(10), asked.patience_for(10)) == (3, 7)
     open_ = dataclasses.replace(GOOD, epochs=None, patience=None, batch_size=4)
-    assert (open_.epochs_for(40), open_.patience_for(40)) == (30, 15)
+    assert (open_.epochs_for(40), open_.patience_for(40)) == (30, 30)
+    for schedule in ("constant", "plateau"):
+        assert dataclasses.replace(open_, schedule=schedule).patience_for(40) == 15
     assert dataclasses.replace(GOOD, epochs=3, patience=None).patience_for(10**6) == 5

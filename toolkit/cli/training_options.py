@@ -179,7 +179,8 @@ training_options = all_of(
         "--patience",
         type=int,
         metavar="EPOCHS",
-        help="Epochs without a gain before training stops.  [default: half of all, at least 5]",
+        help="Epochs without a gain before training stops.  [default: all; half, at least 5, "
+        "with --schedule constant or plateau]",
     ),
     ending_option(
         "--time-budget",

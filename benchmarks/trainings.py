@@ -12,18 +12,26 @@ import toolkit
 from benchmarks.folders import temporary_folder
 from benchmarks.outcome import Comparison, compare
 from benchmarks.settings import Settings
+from toolkit.result import FinetuneResult
 
 Record = dict[str, Any]
 Training = Callable[[int, Path], Record]
 """Trains with a seed, in a folder for whatever it writes; gives test metrics and `seconds`."""
 
 
-def finetuning(settings: Settings, source: Any = None, **options: Any) -> Training:
+Measure = Callable[[FinetuneResult, Path], Record]
+"""Further figures of a training, with a folder for whatever that writes."""
+
+
+def finetuning(
+    settings: Settings, source: Any = None, also: Measure | None = None, **options: Any
+) -> Training:
     """A training by `toolkit.finetune`.
 
     Args:
         settings: The command's.
         source: Makes the source out of the seed and a folder; by default that of the settings.
+        also: Measures more.
         options: Of `finetune`.
     """
 
@@ -37,6 +45,7 @@ def finetuning(settings: Settings, source: Any = None, **options: Any) -> Traini
             "seconds": time.perf_counter() - began,
             "validation": metrics["validation"]["accuracy"],
             "chosen": metrics["chosen"],
+            **({} if also is None else also(result, folder)),
         }
 
     return train

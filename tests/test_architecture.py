@@ -30,7 +30,7 @@ ORDER = [
     ["unfreezing"],
     ["choosing"],
     ["budgeting", "calibrating", "member_evidence"],
-    ["auditing", "augmenting", "classifying", "ensembling", "fitting"],
+    ["adjusting", "auditing", "augmenting", "classifying", "ensembling", "fitting"],
     ["member_plans", "scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],
     ["job"],

@@ -6,7 +6,10 @@ import pytest
 
 import toolkit
 from tests.conftest import COLOURS, SMALL, write_images
+from tests.tiny import TINY
 from toolkit.progress import Reporter
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 def test_a_run_with_mixed_images_and_balanced_classes(images, tmp_path):
@@ -36,7 +39,7 @@ def test_auto_says_what_it_does_where_classes_are_uneven(tmp_path, monkeypatch):
     write_images(folder, 8, dict([green]), first_seed=100)
 
     result = toolkit.finetune(
-        folder, models_dir=tmp_path, **SMALL | {"epochs": 0}, imbalance="auto", optimizer="sgd"
+        folder, models_dir=tmp_path, **TINY | {"epochs": 0}, imbalance="auto", optimizer="sgd"
     )
 
     assert any(
@@ -45,4 +48,4 @@ def test_auto_says_what_it_does_where_classes_are_uneven(tmp_path, monkeypatch):
     )
     assert result.run["options"]["imbalance"] == "auto"
     assert result.run["imbalance"] == "logit-adjustment"
-    assert result.run["options"]["learning_rate"] == SMALL["learning_rate"]
+    assert result.run["options"]["learning_rate"] == TINY["learning_rate"]

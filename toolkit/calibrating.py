@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.choosing import Choice, predict_probe, predict_split, scale_probe
+from toolkit.choosing import Choice, predict_probe, predict_split, with_probe
 from toolkit.classifier.model import divide_logits
 from toolkit.data.table import TEST, VALIDATION, ImageTable
 from toolkit.ensembles.calibration import (
@@ -56,10 +56,8 @@ def calibrate_choice(prepared: Tunable, choice: Choice, reporter: Reporter) -> C
     Returns:
         The choice with its temperature, and what it gives for validation now.
     """
-    table, before = prepared.table.split(VALIDATION), choice.validation
-    if before is None:
-        before = predict_split(prepared, choice, VALIDATION, reporter, "Calibrating")
-    temperature = _find(table, before)
+    table, before = prepared.table.split(VALIDATION), validation_of(prepared, choice, reporter)
+    temperature = fitted_temperature(table, before)
     divide_logits(choice.model, temperature)
     after = apply_temperature(before, temperature, floor=TINY).astype(np.float32)
     metrics = measure(table.labels, after, table.classes)
@@ -73,14 +71,22 @@ def calibrate_probe(prepared: Prepared[Options, P]) -> tuple[Prepared[Options, P
         The same with that probe, measured anew, and the temperature.
     """
     table = prepared.table.split(VALIDATION)
-    temperature = _find(table, predict_probe(prepared, VALIDATION, "Calibrating"))
-    prepared = scale_probe(prepared, temperature)
+    temperature = fitted_temperature(table, predict_probe(prepared, VALIDATION, "Calibrating"))
+    prepared = with_probe(prepared, prepared.probed.probe.scaled(1 / temperature))
     after = predict_probe(prepared, VALIDATION, "Calibrating")
     metrics = measure(table.labels, after, table.classes)
     return replace(prepared, probed=replace(prepared.probed, metrics=metrics)), temperature
 
 
-def _find(table: ImageTable, probabilities: np.ndarray) -> float:
+def validation_of(prepared: Tunable, choice: Choice, reporter: Reporter) -> np.ndarray:
+    """What the kept model gives for the validation split: float32 [N, K]."""
+    if choice.validation is not None:
+        return choice.validation
+    return predict_split(prepared, choice, VALIDATION, reporter, "Calibrating")
+
+
+def fitted_temperature(table: ImageTable, probabilities: np.ndarray) -> float:
+    """The temperature that makes probabilities for a table as sure as they are right."""
     return fit_temperature(table.labels, probabilities, floor=TINY, spread=SPREAD)
 
 

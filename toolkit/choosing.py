@@ -32,7 +32,8 @@ class Choice:
         metrics: Its figures on validation.
         model: The classifier, with its weights.
         validation: Its probabilities for validation, float32 [N, K], where they are known already.
-        temperature: By which its logits were divided, if they were.
+        lowered: By how much its logits were lowered, float32 [K]; 0: they were not.
+        temperature: By which they were divided then, if they were.
     """
 
     chosen: str
@@ -40,6 +41,7 @@ class Choice:
     metrics: dict[str, Any]
     model: keras.Model
     validation: np.ndarray | None = None
+    lowered: np.ndarray | float = 0.0
     temperature: float = 1.0
 
 
@@ -105,12 +107,12 @@ def predict_split(
     if choice.chosen != PROBE:
         table = prepared.table.split(split)
         return predict(choice.model, table, prepared.preparation, reporter, what)
-    return predict_probe(scale_probe(prepared, choice.temperature), split, what)
+    probe = prepared.probed.probe.lowered(choice.lowered).scaled(1 / choice.temperature)
+    return predict_probe(with_probe(prepared, probe), split, what)
 
 
-def scale_probe(prepared: Prepared[Options, P], temperature: float) -> Prepared[Options, P]:
-    """The same, with a probe whose logits are divided by a temperature."""
-    probe = prepared.probed.probe.scaled(1 / temperature)
+def with_probe(prepared: Prepared[Options, P], probe: P) -> Prepared[Options, P]:
+    """The same with another probe."""
     return replace(prepared, probed=replace(prepared.probed, probe=probe))
 
 

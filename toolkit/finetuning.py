@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.adjusting import adjust_choice
 from toolkit.budgeting import make_budget
 from toolkit.cache import make_room
 from toolkit.calibrating import Calibration, calibrate_choice, check_calibration
@@ -134,11 +135,16 @@ def _choose(
 ) -> Choice:
     choice = choose(prepared, trainable, fitted.checkpoint, reporter)
     reporter.say(f"Kept: {choice.chosen}: {choice.why}")
-    if prepared.options.calibrate:
-        choice = calibrate_choice(prepared, choice, reporter)
+    choice = _correct(prepared, choice, reporter)
     if log:
         _log_confusion(log, choice, prepared, reporter)
     return choice
+
+
+def _correct(prepared: Tunable, choice: Choice, reporter: Reporter) -> Choice:
+    """Does to the logits of what is kept what the options ask for."""
+    choice = adjust_choice(prepared, choice, reporter)
+    return calibrate_choice(prepared, choice, reporter) if prepared.options.calibrate else choice
 
 
 def _snapshots(
@@ -154,8 +160,7 @@ def _snapshots(
         with clock("fine-tuning"):
             fitted.checkpoint.restore_snapshot(trainable.model, number)
             choice = take_snapshot(prepared, trainable.model, number, job.snapshots, reporter)
-            if job.options.calibrate:
-                choice = calibrate_choice(prepared, choice, reporter)
+            choice = _correct(prepared, choice, reporter)
         yield job.folder.with_name(f"{job.folder.name}-snapshot-{number}"), choice
 
 
@@ -187,12 +192,20 @@ def _trained(
         test_probabilities=probabilities,
         run={
             **_record(prepared, trainable, fitted),
+            "logits_lowered_by": _by_class(choice.lowered, table.classes),
             "member_of": job.member_of,
             "timings": clock.parts,
         },
         reject_below=rejected,
         complete=calibration.draw,
     )
+
+
+def _by_class(lowered: np.ndarray | float, classes: Sequence[str]) -> dict[str, float]:
+    """By its name, by how much each class's logit was lowered; empty where none was."""
+    if isinstance(lowered, float):
+        return {}
+    return dict(zip(classes, lowered.tolist(), strict=True))
 
 
 def _record(prepared: Tunable, trainable: Trainable, fitted: Fitted) -> dict[str, Any]:

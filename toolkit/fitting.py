@@ -92,7 +92,6 @@ def fit(
             epochs=epochs,
             optimization=options.optimization(rate["value"], precision["value"]),
             rates=trainable.rates,
-            log_priors=data.log_priors,
             checkpoint=checkpoint,
             callbacks=[*watchers, *further],
             time_budget=budget,

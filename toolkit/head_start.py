@@ -21,7 +21,7 @@ from toolkit.probing import FrozenNetwork, Probed
 from toolkit.progress import Reporter
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
-from toolkit.training.imbalance import log_priors, probe_weights
+from toolkit.training.imbalance import probe_weights
 from toolkit.training.length import default_patience
 from toolkit.training.optimization import Optimization
 from toolkit.training.probe import Probe, feature_moments
@@ -101,7 +101,7 @@ def _train(
     weights = probe_weights(options.imbalance, labels, classes)
     steps = steps_per_epoch(len(labels), BATCH_SIZE)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, STEPS // steps))
-    checkpoint = Checkpoint(folder, default_patience(epochs), start=float("inf"))
+    checkpoint = Checkpoint(folder, default_patience(epochs, planned=False), start=float("inf"))
     share = len(validation.table) / len(labels)
     with watching(
         checkpoint, steps, epochs, share, budget=budget, quiet=reporter.quiet, name="Head"
@@ -121,7 +121,6 @@ def _train(
                 loss=options.loss,
                 label_smoothing=options.label_smoothing,
             ),
-            log_priors=log_priors(options.imbalance, labels, classes),
             checkpoint=checkpoint,
             callbacks=callbacks,
             time_budget=budget,

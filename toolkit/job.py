@@ -137,7 +137,8 @@ def finetune(
             of how many more epochs they get. "auto": what a range test suggests (see `find_lr`).
         monitor: By which figure of validation epochs are compared: "loss" or "accuracy".
         min_delta: A smaller gain in it does not count for the patience.
-        patience: Epochs without a gain before training stops; by default half of all, at least 5.
+        patience: Epochs without a gain before training stops; by default all, or half of them (at
+            least 5) with the schedules "constant" and "plateau".
         time_budget: For all of the job, from its start to the saved bundle: "90s", "20m", "1h30m"
             or seconds. Training ends in time, and the best of what was finished counts: whole
             epochs, or the probe. A resumed run has all of it again.
@@ -183,12 +184,12 @@ def finetune(
             "mixup", "cutmix", or "mixup+cutmix", where each batch draws one of the two. Training
             then reads the images.
         imbalance: What is done where classes have different numbers of training images. "none";
-            "logit-adjustment": in training, logits are raised by how frequent their class is, so
-            that the classifier itself takes all to be equally frequent; "class-weights": every
-            class counts the same in the loss; "resample": each epoch of fine-tuning draws every
-            class equally often, and the probe weights them; "auto": logit-adjustment where one
-            class has more than 1.5 times the images of another. Of all figures, only the training's
-            in `history.csv` are changed by it.
+            "logit-adjustment": after training, the logits of what is kept are lowered by how
+            frequent their classes are, so that it takes all to be equally frequent (Menon et al.
+            2021); "class-weights": every class counts the same in the loss; "resample": each epoch
+            of fine-tuning draws every class equally often, and the probe weights them; "auto":
+            logit-adjustment where one class has more than 1.5 times the images of another. All
+            figures but the training's in `history.csv` count each image once.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as
             `cache_size` allows. 0: training reads the images.

@@ -61,7 +61,5 @@ def _seconds(
 ) -> float:
     wanted = options.optimization(LOWEST, name)
     with computing_in(data.model, name):
-        model = compile_model(
-            data.model, wanted, 1000, one_hot=data.one_hot, log_priors=data.log_priors
-        )
+        model = compile_model(data.model, wanted, 1000, one_hot=data.one_hot)
         return seconds_of_a_step(lambda: model.train_on_batch(*batch))

@@ -24,7 +24,7 @@ from toolkit.data.table import TRAIN, VALIDATION, ImageTable
 from toolkit.evaluation.metrics import measure
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.imbalance import choose_imbalance, log_priors, probe_weights
+from toolkit.training.imbalance import choose_imbalance, probe_weights
 from toolkit.training.probe import Probe, fit_probe
 
 LARGEST_CHANGE = 0.002
@@ -201,7 +201,7 @@ def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:
 def _fit(features: Features, imbalance: str) -> Probe:
     train, validation = features.split(TRAIN), features.split(VALIDATION)
     labels, classes = train.table.labels, len(features.table.classes)
-    probe = fit_probe(
+    return fit_probe(
         train.values,
         labels,
         validation.values,
@@ -209,5 +209,3 @@ def _fit(features: Features, imbalance: str) -> Probe:
         classes=classes,
         class_weights=probe_weights(imbalance, labels, classes),
     )
-    priors = log_priors(imbalance, labels, classes)
-    return probe if priors is None else replace(probe, bias=probe.bias - priors)

@@ -72,7 +72,6 @@ def search_learning_rate(
         options.optimization(LOWEST, FLOAT32),
         steps,
         one_hot=data.one_hot,
-        log_priors=data.log_priors,
         validate_alike=True,  # The loss before a step is compared with that of the start.
     )
     epochs = range(math.ceil(steps / in_epoch))

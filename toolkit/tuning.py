@@ -18,7 +18,7 @@ from toolkit.data.targets import one_hot_batches, weighted_batches
 from toolkit.data.views import Views
 from toolkit.options import FinetuneOptions
 from toolkit.probing import FrozenNetwork
-from toolkit.training.imbalance import RESAMPLE, choose_imbalance, log_priors, loss_weights
+from toolkit.training.imbalance import RESAMPLE, choose_imbalance, loss_weights
 
 MOST_VIEWS = 8
 """Of each image, by default: a longer run sees them again."""
@@ -38,7 +38,6 @@ class TrainingData:
         training: Gives the batches of a range of epochs, in one stream.
         validation: Batches to measure after each epoch.
         one_hot: Whether labels are shares of classes, not their numbers.
-        log_priors: Added to the logits in what is minimized: float32 [K], or None.
         views: How many views of each image are cached; 0: training reads the images.
         why: Why it reads the images, or "".
         engine: What computed the views, or "".
@@ -48,7 +47,6 @@ class TrainingData:
     training: Callable[[range], Iterable]
     validation: Iterable
     one_hot: bool
-    log_priors: np.ndarray | None
     views: int
     why: str
     engine: str
@@ -157,7 +155,6 @@ def _from_cache(
         ),
         validation=one_hot_batches(validated, len(table.classes)) if one_hot else validated,
         one_hot=one_hot,
-        log_priors=log_priors(options.imbalance, train.labels, len(train.classes)),
         views=views.count,
         why="",
         engine=engine.name,
@@ -193,7 +190,6 @@ def _from_images(
         ),
         validation=one_hot_batches(measured, len(table.classes)) if one_hot else measured,
         one_hot=one_hot,
-        log_priors=log_priors(options.imbalance, train.labels, len(train.classes)),
         views=0,
         why=why,
         engine="",

@@ -28,7 +28,6 @@ def train(
     epochs=3,
     batch_size=8,
     callbacks=(),
-    log_priors=None,
     **options,
 ):
     """A short training of a linear model: its weights, and the history."""
@@ -48,7 +47,6 @@ def train(
         steps_per_epoch=-(-len(arrays[0]) // batch_size),
         epochs=epochs,
         optimization=Optimization(0.1, 0.0, **options),
-        log_priors=log_priors,
         checkpoint=checkpoint,
         callbacks=list(callbacks),
     )
@@ -112,18 +110,6 @@ def test_whatever_is_minimized_validation_measures_cross_entropy(tmp_path, one_h
     # All logits are 0 in the one training step.
     expected = np.log(3) * (4 / 9 if "loss" in options else 1)
     assert row["loss"] == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("one_hot", [False, True])
-def test_adjusted_logits_are_minimized_and_not_measured(tmp_path, one_hot):
-    features, labels = make_data(8)
-    data = features, np.eye(CLASSES, dtype=np.float32)[labels] if one_hot else labels
-    priors = np.log(np.array([0.5, 0.3, 0.2], np.float32))
-    weights, [row] = train(tmp_path, data, data, one_hot, epochs=1, log_priors=priors)
-    assert row["loss"] == pytest.approx(-priors[labels].mean(), rel=1e-5)  # All logits are 0.
-    logits = features @ weights[0] + weights[1]
-    losses = keras.ops.convert_to_numpy(make_loss(CROSS_ENTROPY, 0.0)(labels, logits))
-    assert row["val_loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("options", [{"loss": "focal"}, {"label_smoothing": 0.1}], ids=str)

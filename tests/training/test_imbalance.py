@@ -76,7 +76,7 @@ def test_others_are_refused():
     )
 
 
-def test_logarithms_of_the_classes_shares_are_added_where_logits_are_adjusted():
+def test_logits_are_adjusted_by_the_logarithms_of_the_classes_shares():
     for name in IMBALANCE:
         found = log_priors(name, LABELS, 3)
         assert (found is not None) == (name in (AUTO, LOGITS))
@@ -86,14 +86,14 @@ def test_logarithms_of_the_classes_shares_are_added_where_logits_are_adjusted():
             np.testing.assert_allclose(shares, [0.6, 0.3, 0.1], rtol=1e-6)
 
 
-def test_what_is_learned_with_adjusted_logits_is_the_balanced_posterior():
+def test_lowered_by_them_logits_are_those_of_the_balanced_posterior():
     # Two classes 9 : 1 with known densities: the best logits do not know of the 9 : 1.
     random = np.random.default_rng(0)
     labels = (random.random(20000) < 0.1).astype(int)
     features = random.normal(size=(20000, 1)) + labels[:, None]
     priors = log_priors(LOGITS, labels, 2)
     probe = fit_probe(features, labels, features, labels, classes=2, strengths=(1e-4,))
-    adjusted = probe.bias - priors
+    adjusted = probe.lowered(priors).bias
     # log p(x | 1) - log p(x | 0) = x - 1/2 for normal densities at 1 and 0.
     assert probe.kernel[0, 1] - probe.kernel[0, 0] == pytest.approx(1, abs=0.1)
     assert adjusted[1] - adjusted[0] == pytest.approx(-0.5, abs=0.1)

@@ -53,6 +53,17 @@ def logits_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer(HEAD).output, name="logits_model")
 
 
+def lower_logits(model: keras.Model, by: np.ndarray) -> None:
+    """Lowers a classifier's logits, in the bias of its head's last layer.
+
+    Args:
+        model: As `attach_head` or `attach_mlp` gives it.
+        by: float32 [K].
+    """
+    layer = model.get_layer(HEAD)
+    layer.set_weights([*layer.get_weights()[:-1], layer.get_weights()[-1] - by])
+
+
 def divide_logits(model: keras.Model, temperature: float) -> None:
     """Divides a classifier's logits by a temperature, in the weights of its head's last layer.
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from toolkit.training.averaging import averaging_callbacks
 from toolkit.training.checkpoint import Checkpoint
@@ -35,7 +34,6 @@ def fine_tune(
     epochs: int,
     optimization: Optimization,
     rates: Mapping[str, Rate] | None = None,
-    log_priors: np.ndarray | None = None,
     checkpoint: Checkpoint,
     callbacks: list[keras.callbacks.Callback],
     time_budget: TimeBudget | None = None,
@@ -54,15 +52,12 @@ def fine_tune(
         epochs: At most so many; the learning rate's schedule spans them all.
         optimization: How the weights are trained.
         rates: Of variables that are trained more slowly or later than others, by their paths.
-        log_priors: Added to the logits in what is minimized: float32 [K].
         checkpoint: Decides when to stop; where it holds a run's state, that run goes on.
         callbacks: Further Keras callbacks.
         time_budget: Where none of it is left, training does not begin.
     """
     steps = epochs * steps_per_epoch
-    trained = compile_model(
-        model, optimization, steps, one_hot=one_hot, rates=rates, log_priors=log_priors
-    )
+    trained = compile_model(model, optimization, steps, one_hot=one_hot, rates=rates)
     done = checkpoint.resume(trained)
     _begin_in_time(checkpoint, time_budget, done, epochs)
     if done == epochs or checkpoint.out_of_patience or checkpoint.ended:
@@ -107,7 +102,6 @@ def compile_model(
     *,
     one_hot: bool = False,
     rates: Mapping[str, Rate] | None = None,
-    log_priors: np.ndarray | None = None,
     validate_alike: bool = False,
 ) -> keras.Model:
     """Gives a model the loss, metrics and optimizer with which it is trained.
@@ -118,13 +112,12 @@ def compile_model(
         steps: Of the whole run.
         one_hot: See `fine_tune`.
         rates: See `fine_tune`.
-        log_priors: See `fine_tune`.
         validate_alike: Whether validation measures what is minimized, not plain cross-entropy.
 
     Returns:
         The model; where more than cross-entropy is minimized, another of the same layers.
     """
-    trained = _model_to_train(model, optimization, log_priors, validate_alike)
+    trained = _model_to_train(model, optimization, validate_alike)
     trained.compile(
         optimizer=make_optimizer(model, optimization, steps, rates),
         loss=CROSS_ENTROPIES[one_hot](from_logits=True),
@@ -135,10 +128,7 @@ def compile_model(
 
 
 def _model_to_train(
-    model: keras.Model,
-    optimization: Optimization,
-    log_priors: np.ndarray | None,
-    validate_alike: bool,
+    model: keras.Model, optimization: Optimization, validate_alike: bool
 ) -> keras.Model:
     """The same model, made to minimize that loss and penalties, and to validate cross-entropy.
 
@@ -147,10 +137,10 @@ def _model_to_train(
     """
     loss, smoothing = optimization.loss, optimization.label_smoothing
     plain = loss == CROSS_ENTROPY and not smoothing and optimization.teacher is None
-    if plain and not model.losses and log_priors is None:
+    if plain and not model.losses:
         return model
     trained = _Trained(model.input, model.output, name=model.name)
-    trained.minimized = make_loss(loss, smoothing, log_priors)
+    trained.minimized = make_loss(loss, smoothing)
     if optimization.teacher is not None:
         share, temperature = optimization.teacher_share, optimization.teacher_temperature
         trained.minimized = distilled(trained.minimized, share, temperature)

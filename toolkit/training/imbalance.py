@@ -100,12 +100,7 @@ def probe_weights(name: str, labels: np.ndarray, classes: int) -> np.ndarray | N
 
 
 def log_priors(name: str, labels: np.ndarray, classes: int) -> np.ndarray | None:
-    """What is added to the logits while training, and only then.
-
-    How frequent a class is, is so known from the start: what is left for the logits to learn is
-    how an image of each class looks, and without the addition they take all classes to be equally
-    frequent. Weights do the same as long as images are got wrong; a network that gets all training
-    images right is hardly changed by them.
+    """What logits are lowered by after training, but for a factor: how frequent classes are.
 
     Args:
         name: One of `IMBALANCE`.
@@ -113,9 +108,7 @@ def log_priors(name: str, labels: np.ndarray, classes: int) -> np.ndarray | None
         classes: K.
 
     Returns:
-        Logarithms of the classes' shares, less their mean: float32 [K]; None: nothing is added.
-
-    See Menon et al. 2021, "Long-tail Learning via Logit Adjustment".
+        Logarithms of the classes' shares, less their mean: float32 [K]; None: logits stay.
 
     Example:
         >>> log_priors("logit-adjustment", np.array([0, 0, 0, 1]), 2)

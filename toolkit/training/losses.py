@@ -23,15 +23,12 @@ def check_loss(name: str) -> None:
     check_choice("--loss", name, LOSSES)
 
 
-def make_loss(
-    name: str, label_smoothing: float, log_priors: Any = None
-) -> Callable[[Any, Any], Any]:
+def make_loss(name: str, label_smoothing: float) -> Callable[[Any, Any], Any]:
     """Makes the function that gives the loss of each image.
 
     Args:
         name: One of `LOSSES`.
         label_smoothing: Share of each label that is spread evenly over all classes, 0 to 1.
-        log_priors: Added to the logits: float32 [K], or None.
 
     Returns:
         A function of labels (int [B], or shares of classes [B, K]) and logits [B, K]: floats [B],
@@ -49,8 +46,7 @@ def make_loss(
         shares = labels if labels.shape[1:] == (classes,) else _one_hot(labels, classes)
         shares = ops.cast(shares, logits.dtype) * (1 - label_smoothing) + label_smoothing / classes
         # From logits: Keras' own focal loss cuts probabilities off, and learns nothing below.
-        adjusted = logits if log_priors is None else logits + log_priors
-        log_probabilities = ops.log_softmax(adjusted)
+        log_probabilities = ops.log_softmax(logits)
         if name == FOCAL:
             shares = shares * ops.power(1 - ops.exp(log_probabilities), GAMMA)
         return -ops.sum(shares * log_probabilities, axis=-1)

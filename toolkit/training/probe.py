@@ -39,6 +39,10 @@ class Probe:
         """Probabilities float32 [N, K] for features [N, D]."""
         return softmax(features @ self.kernel + self.bias, axis=1).astype(np.float32)
 
+    def lowered(self, by: np.ndarray | float) -> Self:
+        """The same with logits that are lower by so much: float32 [K], or all by a number."""
+        return replace(self, bias=self.bias - by)
+
     def scaled(self, factor: float) -> Self:
         """The same with logits that are multiplied by a factor."""
         return replace(self, kernel=self.kernel * factor, bias=self.bias * factor)

@@ -21,7 +21,7 @@ from tests.training.test_fine_tuning import (
 from tests.training.test_unfreezing import unfrozen_in_every_way
 
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
+JAX = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
 
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="jax is not installed"
@@ -30,18 +30,10 @@ needs_jax = pytest.mark.skipif(
 
 @needs_jax
 def test_the_whole_command_with_jax(images, tmp_path):
-    options = ["--image-size", 32, "--epochs", 1, "--batch-size", 16, "--unfreeze", 1]
-    options += [
-        "--learning-rate",
-        1e-5,
-        "--seed",
-        SMALL["seed"],
-        "--models-dir",
-        tmp_path,
-        "--json",
-    ]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
-    done = run_toolkit("finetune", "--data", images, *options, env=environment)
+    asked = {name: SMALL[name] for name in ("image_size", "batch_size", "seed")}
+    asked |= {"epochs": 1, "unfreeze": 1, "learning_rate": 1e-5, "models_dir": tmp_path}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
+    done = run_toolkit("finetune", "--data", images, *options, "--json", env=JAX)
     assert done.returncode == 0, done.stderr
 
     result = json.loads(done.stdout)
@@ -61,22 +53,29 @@ def test_the_whole_command_with_jax(images, tmp_path):
 
 TRAININGS = [mixed_and_weighted, averaged_and_resumed, unfrozen_in_every_way]
 TRAININGS += [history_of_a_deep_head, last_averaged_and_resumed, taught]
+NAMES = [train.__name__ for train in TRAININGS]
+
+
+@pytest.fixture(scope="module")
+def trained_with_jax(tmp_path_factory):
+    """What each training gives, all of them in one process."""
+    imports = "".join(f"from {each.__module__} import {each.__name__};" for each in TRAININGS)
+    calls = ", ".join(f"{name!r}: {name}(folder / {name!r})" for name in NAMES)
+    code = (
+        f"import json, pathlib, sys; {imports} folder = pathlib.Path(sys.argv[1]);"
+        f"print(json.dumps({{{calls}}}))"
+    )
+    command = [sys.executable, "-c", code, tmp_path_factory.mktemp("jax")]
+    done = subprocess.run(command, cwd=ROOT, env=JAX, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @needs_jax
-@pytest.mark.parametrize("train", TRAININGS)
+@pytest.mark.parametrize("train", TRAININGS, ids=NAMES)
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras'.
-def test_the_same_network_is_trained_with_jax(tmp_path, train):
-    code = (
-        f"import json, pathlib, sys; from {train.__module__} import {train.__name__} as train;"
-        "print(json.dumps(train(pathlib.Path(sys.argv[1]))))"
-    )
-    command = [sys.executable, "-c", code, tmp_path / "jax"]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-    found = json.loads(done.stdout)
+def test_the_same_network_is_trained_with_jax(trained_with_jax, tmp_path, train):
+    found = trained_with_jax[train.__name__]
     if train in (averaged_and_resumed, last_averaged_and_resumed):
         assert found[:6] == found[6:], "an interrupted run goes on as if nothing had been"
     for one, two in zip(found, train(tmp_path / "tensorflow"), strict=True):

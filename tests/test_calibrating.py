@@ -82,8 +82,9 @@ def test_the_record_compares_before_with_after(tmp_path):
     assert nothing.draw({}, tmp_path / "none") == {}, "nor is anything drawn"
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_probe_is_exported_with_its_temperature(images, tmp_path, unchecked):
-    options = {"backbone": "efficientnet-lite0", "epochs": 0, "models_dir": tmp_path, **FAST}
+    options = {"backbone": "tiny", "epochs": 0, "models_dir": tmp_path, **FAST}
     result = toolkit.finetune(images, calibrate=True, **options)
     metrics = result.metrics
     record = metrics["calibration"]
@@ -98,9 +99,10 @@ def test_a_probe_is_exported_with_its_temperature(images, tmp_path, unchecked):
     assert (result.bundle.extra / "reliability.png").is_file()
 
 
+@pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("classifier", ["ridge", "knn"])
 def test_classifiers_of_scikit_learn_are_scaled_too(images, tmp_path, unchecked, classifier):
-    options = {"backbone": "efficientnet-lite0", "layer": "block2", "models_dir": tmp_path, **FAST}
+    options = {"backbone": "tiny", "layer": "middle", "models_dir": tmp_path, **FAST}
     result = toolkit.classify(images, classifier=classifier, calibrate=True, **options)
     record, metrics = result.metrics["calibration"], result.metrics
     assert record["after"]["loss"] == pytest.approx(metrics["test"]["loss"], abs=1e-6)

@@ -14,6 +14,7 @@ from PIL import Image
 
 import toolkit
 from tests.conftest import SMALL
+from tests.tiny import TINY
 from toolkit.cache import cached_folder
 from toolkit.classifier.engine import ENGINES, FLOAT32, KERAS, LARGEST_DIFFERENCE
 from toolkit.data.batches import labelled_batches
@@ -198,6 +199,7 @@ def test_the_record_is_enough_to_repeat_the_run(finished, tmp_path, monkeypatch)
     assert sorted(os.listdir(tmp_path / "colours")) == ["1"]
 
 
+@pytest.mark.usefixtures("tiny")
 def test_the_probe_is_kept_where_fine_tuning_fails(finished, images, tmp_path, monkeypatch):
     module = sys.modules["toolkit.probing"]
     probes = []
@@ -205,11 +207,11 @@ def test_the_probe_is_kept_where_fine_tuning_fails(finished, images, tmp_path, m
     monkeypatch.setattr(
         module, "fit_probe", lambda *a, **k: probes.append(fit_probe(*a, **k)) or probes[-1]
     )
-    options = SMALL | {"epochs": 1, "unfreeze": 1, "learning_rate": 0.5, "seed": 6}
+    options = TINY | {"epochs": 1, "unfreeze": 1, "learning_rate": 0.5, "seed": 6}
     monkeypatch.setenv("TOOLKIT_CACHE", str(tmp_path / "cache"))
     others = cached_folder("views", {"of": "others"})
-    asked = {"engine": "keras", "cache_size": 0}
-    result = toolkit.finetune(images, models_dir=tmp_path / "models", **options, **asked)
+    options["cache_size"] = 0
+    result = toolkit.finetune(images, models_dir=tmp_path / "models", **options)
 
     assert result.run["engine"] == {"features": "keras", "difference": 0, "views": ""}
     assert result.run["views"] == 0

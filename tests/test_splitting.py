@@ -137,12 +137,14 @@ def test_the_command_shows_counts_and_what_to_do_next(photos, tmp_path, monkeypa
     assert "numbers with commas between" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("tiny")
 def test_finetune_and_evaluate_read_a_manifest(photos, tmp_path, capsys):
     split = tmp_path / "out.csv"
     toolkit.split(grouped(photos), split, quiet=True)
 
     result = toolkit.finetune(
         split,
+        "tiny",
         weights="random",
         image_size=32,
         epochs=0,

@@ -213,10 +213,12 @@ def test_without_the_library_a_line_says_what_to_install(monkeypatch, data_dir):
         listed("colours", data_dir)
 
 
+@pytest.mark.usefixtures("tiny")
 def test_every_command_reads_it_and_its_manifest(data_dir, tmp_path, monkeypatch):
     source = Source("tfds:colours", data_dir=data_dir)
     result = toolkit.finetune(
         source,
+        "tiny",
         weights="random",
         image_size=32,
         epochs=0,

@@ -23,7 +23,7 @@ from benchmarks.folders import own_cache
 from benchmarks.images import describe, read_table
 from benchmarks.outcome import Outcome
 from benchmarks.settings import Settings
-from benchmarks.trainings import Record, accuracy, figures, finetuning, means, train_all
+from benchmarks.trainings import Record, accuracy, by_seed, figures, finetuning, means, train_all
 from recipes._subsets import thinned
 from toolkit.result import FinetuneResult
 
@@ -55,6 +55,7 @@ def run(settings: Settings) -> Outcome:
             figures(records, "Test accuracy", "%", accuracy),
         ],
         notes=[
+            by_seed(records, unseen_macro_f1, "Macro-F1 of all unseen photos"),
             means(records, unseen_macro_f1, "macro-F1 of all unseen photos"),
             means(records, macro_f1, "macro-F1 of the test photos"),
         ],

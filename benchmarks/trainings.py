@@ -93,6 +93,17 @@ def means(records: Mapping[str, list[Record]], value: Callable[[Record], float],
     return f"Mean {what}: {', '.join(parts)}."
 
 
+def by_seed(
+    records: Mapping[str, list[Record]], value: Callable[[Record], float], what: str
+) -> str:
+    """The figures of all seeds in a line."""
+    parts = [
+        f"{name} {', '.join(f'{value(record):.4g}' for record in each)}"
+        for name, each in records.items()
+    ]
+    return f"{what}, seed by seed: {'; '.join(parts)}."
+
+
 def accuracy(record: Record) -> float:
     """Of the test photos, in percent."""
     return 100 * record["accuracy"]

@@ -5,7 +5,7 @@ import pytest
 
 import toolkit
 from benchmarks.settings import Settings
-from benchmarks.trainings import accuracy, figures, means, train_all
+from benchmarks.trainings import accuracy, by_seed, figures, means, train_all
 from benchmarks.tuned import PROBE, RANDOM, ZEROS, tuned
 from tests.conftest import SMALL
 
@@ -29,6 +29,7 @@ def test_each_is_trained_with_each_seed_in_a_folder_of_its_own():
     compared = figures(records, "Test accuracy", "%", accuracy)
     assert compared.medians == {"a": pytest.approx(55), "b": 25}
     assert means(records, accuracy, "%") == "Mean %: a 55, b 25."
+    assert by_seed(records, accuracy, "%") == "%, seed by seed: a 50, 60; b 25, 25."
 
 
 @pytest.mark.parametrize("head_of", [PROBE, ZEROS, RANDOM])

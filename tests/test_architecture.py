@@ -31,7 +31,7 @@ ORDER = [
     ["choosing"],
     ["budgeting", "calibrating", "member_evidence"],
     ["adjusting", "auditing", "augmenting", "classifying", "ensembling", "fitting"],
-    ["member_plans", "scheduling", "souping", "splitting", "teaching"],
+    ["member_plans", "outcome", "scheduling", "souping", "splitting", "teaching"],
     ["finetuning"],
     ["job"],
     ["finding_lr", "making_members"],

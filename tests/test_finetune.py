@@ -183,7 +183,7 @@ def test_the_record_is_enough_to_repeat_the_run(finished, tmp_path, monkeypatch)
         measured.append(list(labels))
         return measure(labels, *arguments)
 
-    monkeypatch.setattr(sys.modules["toolkit.finetuning"], "measure", spy)
+    monkeypatch.setattr(sys.modules["toolkit.outcome"], "measure", spy)
     again = toolkit.finetune(**finished.run["options"], models_dir=tmp_path, quiet=True)
 
     assert again.metrics == finished.metrics

@@ -82,7 +82,7 @@ def validation_of(prepared: Tunable, choice: Choice, reporter: Reporter) -> np.n
     """What the kept model gives for the validation split: float32 [N, K]."""
     if choice.validation is not None:
         return choice.validation
-    return predict_split(prepared, choice, VALIDATION, reporter, "Calibrating")
+    return predict_split(prepared, choice, VALIDATION, reporter, "Validating")
 
 
 def fitted_temperature(table: ImageTable, probabilities: np.ndarray) -> float:

@@ -1,33 +1,30 @@
 """One fine-tuning: from its options and images to the bundle."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from toolkit.adjusting import adjust_choice
 from toolkit.budgeting import make_budget
 from toolkit.cache import make_room
-from toolkit.calibrating import Calibration, calibrate_choice, check_calibration
+from toolkit.calibrating import calibrate_choice, check_calibration, validation_of
 from toolkit.choosing import Choice, choose, predict_split, take_snapshot
 from toolkit.classifier.head import LINEAR
 from toolkit.clock import Clock
-from toolkit.data.table import TEST, TRAIN, VALIDATION, ImageTable
-from toolkit.evaluation.metrics import measure
+from toolkit.data.table import TEST, VALIDATION, ImageTable
 from toolkit.files import naming_full_disk
 from toolkit.fitting import Fitted, fit
 from toolkit.options import FinetuneOptions
+from toolkit.outcome import Outcome
 from toolkit.preparing import Tunable, prepare
 from toolkit.probing import fit_on_features
 from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult, summary
-from toolkit.serving.save import Trained, save_bundle
+from toolkit.serving.save import save_bundle
 from toolkit.serving.tensorboard import TensorBoardLog
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.teaching import teach
-from toolkit.training.imbalance import choose_imbalance
 from toolkit.unfreezing import Trainable, make_trainable
 
 if TYPE_CHECKING:
@@ -89,7 +86,8 @@ def run_job(
             with clock("test"):
                 probabilities = predict_split(prepared, choice, TEST, reporter, "Testing")
             with clock("saving"), naming_full_disk("the bundle", to):
-                trained = _trained(job, prepared, trainable, fitted, choice, probabilities, clock)
+                outcome = Outcome(prepared, trainable, fitted, choice, probabilities)
+                trained = outcome.trained(job.member_of, clock.parts)
                 to.mkdir(parents=True, exist_ok=True)
                 bundle = save_bundle(trained, run.folder / "bundle", to, reporter.progress)
             results.append(FinetuneResult(bundle, dict(clock.parts)))
@@ -137,7 +135,9 @@ def _choose(
     reporter.say(f"Kept: {choice.chosen}: {choice.why}")
     choice = _correct(prepared, choice, reporter)
     if log:
-        _log_confusion(log, choice, prepared, reporter)
+        table = prepared.table.split(VALIDATION)
+        predicted = validation_of(prepared, choice, reporter).argmax(axis=1)
+        log.confusion(table.labels, predicted, table.classes)
     return choice
 
 
@@ -162,81 +162,3 @@ def _snapshots(
             choice = take_snapshot(prepared, trainable.model, number, job.snapshots, reporter)
             choice = _correct(prepared, choice, reporter)
         yield job.folder.with_name(f"{job.folder.name}-snapshot-{number}"), choice
-
-
-def _trained(
-    job: Job,
-    prepared: Tunable,
-    trainable: Trainable,
-    fitted: Fitted,
-    choice: Choice,
-    probabilities: np.ndarray,
-    clock: Clock,
-) -> Trained:
-    table, rejected = prepared.table, prepared.options.reject_below
-    calibration = Calibration(table, choice.temperature, choice.validation, probabilities)
-    return Trained(
-        model=choice.model,
-        table=table,
-        preparation=prepared.preparation,
-        metrics={
-            "chosen": choice.chosen,
-            "why": choice.why,
-            "probe": prepared.probed.metrics,
-            **({} if prepared.options.head == LINEAR else {"head": trainable.metrics}),
-            "validation": choice.metrics,
-            "test": measure(table.split(TEST).labels, probabilities, table.classes, rejected),
-            **calibration.record(),
-        },
-        history=fitted.checkpoint.history,
-        test_probabilities=probabilities,
-        run={
-            **_record(prepared, trainable, fitted),
-            "logits_lowered_by": _by_class(choice.lowered, table.classes),
-            "member_of": job.member_of,
-            "timings": clock.parts,
-        },
-        reject_below=rejected,
-        complete=calibration.draw,
-    )
-
-
-def _by_class(lowered: np.ndarray | float, classes: Sequence[str]) -> dict[str, float]:
-    """By its name, by how much each class's logit was lowered; empty where none was."""
-    if isinstance(lowered, float):
-        return {}
-    return dict(zip(classes, lowered.tolist(), strict=True))
-
-
-def _record(prepared: Tunable, trainable: Trainable, fitted: Fitted) -> dict[str, Any]:
-    """What `run.json` tells, but for the time it took."""
-    probed, checkpoint, options = prepared.probed, fitted.checkpoint, prepared.options
-    labels = prepared.table.split(TRAIN).labels
-    record = prepared.record()
-    return {
-        **record,
-        "trained_stages": trainable.stages,
-        "trained_from_epoch": {n: first + 1 for n, first in trainable.starts.items()},
-        "epochs": options.epochs_for(len(labels)),
-        "patience": options.patience_for(len(labels)),
-        "best_epoch": checkpoint.best_epoch,
-        "ended": checkpoint.ended and asdict(checkpoint.ended),
-        "learning_rate": fitted.learning_rate,
-        "precision": fitted.precision,
-        "probe_strength": probed.probe.strength,
-        "engine": {**record["engine"], "views": fitted.data.engine},
-        "views": fitted.data.views,
-        "trained_on_images": fitted.data.why,
-        "imbalance": choose_imbalance(options.imbalance, labels).name,
-    }
-
-
-def _log_confusion(
-    log: TensorBoardLog, choice: Choice, prepared: Tunable, reporter: Reporter
-) -> None:
-    """Logs which classes of validation are taken for which by what is kept."""
-    probabilities = choice.validation
-    if probabilities is None:
-        probabilities = predict_split(prepared, choice, VALIDATION, reporter, "Validating")
-    labels = prepared.table.split(VALIDATION).labels
-    log.confusion(labels, probabilities.argmax(axis=1), prepared.table.classes)

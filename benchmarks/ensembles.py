@@ -8,8 +8,8 @@ measured once. The rounds are the seeds 0, 1, 2, ..., each with other photos.
   afterwards.
 - *ensemble*: `toolkit finetune --backbone A,B,C`, the mean of their probabilities.
 - *convex*, *greedy*: `toolkit ensemble --weights`, found on the validation photos.
-- *calibrated*: `toolkit ensemble --calibrate`, the mean scaled by a temperature that was found on
-  the validation photos.
+- *calibrated*: `toolkit ensemble --calibrate --average arithmetic`, the mean scaled by a
+  temperature that was found on the validation photos.
 - *pupil*: efficientnet-lite0 alone, with the ensemble as teacher (`--teacher`).
 
 The calibration error is the mean difference between how sure an answer is and how often it is
@@ -35,7 +35,7 @@ ENSEMBLE, BEST, PUPIL = "ensemble", "best member", "pupil"
 OTHERS: dict[str, dict[str, Any]] = {
     "convex": {"weights": "convex"},
     "greedy": {"weights": "greedy"},
-    "calibrated": {"calibrate": True},
+    "calibrated": {"calibrate": True, "average": "arithmetic"},
 }
 
 

@@ -162,6 +162,7 @@ def test_weights_are_found_on_common_validation_images(members, images, tmp_path
     seen = rows_of(members[1], "validation")[0]
     shutil.copy(images / seen["path"], data / "red" / "seen.jpg")
     options = {"weights": "convex", "calibrate": True, "data": data, "quiet": True}
+    options["average"] = "arithmetic"
     result = toolkit.ensemble(members, "found", models_dir=tmp_path / "models", **options)
     rows = rows_of(members[0], "validation")
     labels = np.array([CLASSES.index(row["label"]) for row in rows])

@@ -11,9 +11,15 @@ import numpy as np
 
 from toolkit.clock import Clock
 from toolkit.data.source import Source, as_source
-from toolkit.ensembles.average import ARITHMETIC
 from toolkit.ensembles.averaging import Averaging
-from toolkit.ensembles.weighting import EQUAL, check_weighting, find_temperature, find_weights
+from toolkit.ensembles.weighting import (
+    AUTO,
+    EQUAL,
+    check_weighting,
+    choose_average,
+    find_temperature,
+    find_weights,
+)
 from toolkit.files import naming_full_disk
 from toolkit.member_evidence import Evidence
 from toolkit.option_checks import check_reject_below, check_whole, model_name
@@ -37,7 +43,7 @@ def ensemble(
     models: Sequence[str | os.PathLike[str]],
     name: str,
     *,
-    average: str = ARITHMETIC,
+    average: str = AUTO,
     weights: str | Sequence[float] = EQUAL,
     calibrate: bool = False,
     tta: str | Sequence[str] = "",
@@ -59,6 +65,7 @@ def ensemble(
             version) or `models/NAME/VERSION`.
         name: To save under.
         average: "arithmetic", "geometric" or "majority"; see `toolkit.average_probabilities`.
+            "auto": geometric with `calibrate`, or else arithmetic.
         weights: "equal"; a number for each member; or found on the images that all members have for
             validation: "convex" (the lowest log-loss) or "greedy" (selection with replacement,
             Caruana et al. 2004).
@@ -98,6 +105,7 @@ def ensemble(
     check_reject_below(reject_below)
     with clock("members"):
         members = load_members(models, fewest=1 if tta else 2)
+        average = choose_average(average, calibrate)
         how = _How(average, check_weighting(weights, average, len(members)), calibrate)
         loaded = [member.classifier.model for member in members]  # Damage is found early.
     networks: list[Prepared] = list(zip(loaded, shared_preparations(members), strict=True))

@@ -1,10 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from tests.ensembles.predictions import make_predictions
-from toolkit.ensembles.average import average_probabilities
-from toolkit.ensembles.calibration import fit_temperature
-from toolkit.ensembles.weighting import check_weighting, find_temperature, find_weights
+from toolkit.ensembles.average import AVERAGES, average_probabilities
+from toolkit.ensembles.averaging import Averaging
+from toolkit.ensembles.calibration import expected_calibration_error, fit_temperature
+from toolkit.ensembles.weighting import (
+    check_weighting,
+    choose_average,
+    find_temperature,
+    find_weights,
+)
 from toolkit.ensembles.weights import convex_weights, greedy_weights
 from toolkit.errors import OptionError, TooFewToFitError
 
@@ -32,10 +42,34 @@ def test_weights_that_do_not_fit_are_refused(given):
 
 
 def test_averages_that_do_not_fit_are_refused():
-    with pytest.raises(OptionError, match="--average must be one of arithmetic"):
-        check_weighting("equal", "median")
+    with pytest.raises(OptionError, match="--average must be one of auto, arithmetic"):
+        choose_average("median", calibrate=False)
     with pytest.raises(OptionError, match="equal, greedy or numbers with --average majority"):
         check_weighting("convex", "majority")
+
+
+def test_calibrated_averages_are_geometric_unless_another_is_asked_for():
+    assert choose_average("auto", calibrate=True) == "geometric"
+    assert choose_average("auto", calibrate=False) == "arithmetic"
+    for average in AVERAGES:
+        assert choose_average(average, calibrate=True) == average
+
+
+def test_a_temperature_mends_geometric_averages_of_networks_that_are_too_sure():
+    """Members that differ in how their noise falls, each three times too sure."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 3000)
+    signal = 2.0 * np.eye(4)[labels]
+    members = softmax(3 * (signal + random.normal(0, 1, (3, 3000, 4))), axis=2)
+    errors, losses = {}, {}
+    for average in ("arithmetic", "geometric"):
+        averaging = Averaging(average, np.full(3, 1 / 3))
+        temperature = find_temperature(labels[:1000], members[:, :1000], average, averaging.weights)
+        scaled = replace(averaging, temperature=temperature)(members[:, 1000:])
+        errors[average] = expected_calibration_error(labels[1000:], scaled)
+        losses[average] = log_loss(labels[1000:], scaled)
+    assert errors["geometric"] < errors["arithmetic"]
+    assert losses["geometric"] < losses["arithmetic"]
 
 
 def test_weights_are_found_or_taken():

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 @click.option("--name", required=True, help="To save under.")
 @click.option(
     "--average",
-    default="arithmetic",
+    default="auto",
     show_default=True,
-    metavar="arithmetic|geometric|majority",
-    help="How the members' probabilities become one.",
+    metavar="auto|arithmetic|geometric|majority",
+    help="How the members' probabilities become one. auto: geometric with --calibrate, or else "
+    "arithmetic.",
 )
 @click.option(
     "--weights",

@@ -1,4 +1,4 @@
-"""`--weights`: equal ones, given ones, or which search finds them on validation predictions."""
+"""`--average` and `--weights`: what is asked for, or found on validation predictions."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,12 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.choices import check_choice
-from toolkit.ensembles.average import ARITHMETIC, AVERAGES, MAJORITY, average_probabilities
+from toolkit.ensembles.average import (
+    ARITHMETIC,
+    AVERAGES,
+    GEOMETRIC,
+    MAJORITY,
+    average_probabilities,
+)
 from toolkit.ensembles.calibration import SPREAD, fit_temperature
 from toolkit.ensembles.members import check_weights
 from toolkit.ensembles.weights import convex_weights, greedy_weights
 from toolkit.errors import OptionError, TooFewToFitError
 
+AUTO = "auto"
 EQUAL, CONVEX, GREEDY = "equal", "convex", "greedy"
 SEARCHES: dict[str, Callable[..., NDArray[np.float64]]] = {
     CONVEX: convex_weights,
@@ -24,6 +31,26 @@ IMAGES_FOR_EACH = 10
 
 IMAGES_FOR_TEMPERATURE = 20
 """Validation images, with fewer of which the temperature would be chance."""
+
+
+def choose_average(average: str, calibrate: bool) -> str:
+    """The average that is meant: "auto" is the geometric one where it is calibrated.
+
+    The arithmetic mean of networks that are too sure hardly changes with a temperature: where they
+    differ it is too unsure already, and where they agree as sure as they are. The geometric mean
+    is as a single network: too sure everywhere.
+
+    Args:
+        average: "auto", or one of `AVERAGES`.
+        calibrate: Whether its temperature is found.
+
+    Raises:
+        OptionError: There is no such average.
+    """
+    check_choice("--average", average, (AUTO, *AVERAGES))
+    if average != AUTO:
+        return average
+    return GEOMETRIC if calibrate else ARITHMETIC
 
 
 def check_weighting(
@@ -40,9 +67,8 @@ def check_weighting(
         The search's name or "equal", or the numbers.
 
     Raises:
-        OptionError: There is no such average, or they are not what they can be.
+        OptionError: They are not what they can be.
     """
-    check_choice("--average", average, AVERAGES)
     if isinstance(weights, str) and weights in (EQUAL, *SEARCHES):
         if weights == CONVEX and average == MAJORITY:
             rule = f"equal, greedy or numbers with --average {MAJORITY}"

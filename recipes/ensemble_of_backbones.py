@@ -12,8 +12,8 @@ are no gain (`docs/benchmarks/ensembles.md`).
 
 The networks have the same test photos. Their probabilities are averaged, and scaled by a
 temperature found on the validation photos (`calibrate`), so that the average is about as sure as it
-is right. `metrics.json` tells what each adds, and whether one alone is as good: an ensemble costs the
-sum of its members' time. `distillation` puts what it has learned into one of them.
+is right. `metrics.json` tells what each adds, and whether one alone is as good: an ensemble costs
+the sum of its members' time. `distillation` puts what it has learned into one of them.
 """
 
 from pathlib import Path

@@ -1,6 +1,11 @@
 """Snapshot ensemble: several members for the price of one training.
 
-    python -m recipes.snapshot_ensemble --data ./sign-digits --photos 20 --snapshots 3
+For hundreds of photos of each class. Of few it is no use as it is: their higher learning rate needs
+a warm-up, which the cycles have not. With 20 photos of each class of the public Sign Language
+Digits data set, seed 0, the ensemble got 54.2 % of 321 test photos right, one ordinary training
+93.1 %.
+
+    python -m recipes.snapshot_ensemble --data ./sign-digits --snapshots 3
 
 The learning rate falls along a cosine and is raised again; the weights at the end of each cycle are
 a member (Huang et al. 2017). They are of one family, so they differ less than separate trainings

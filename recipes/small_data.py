@@ -9,10 +9,9 @@ EfficientNet-Lite0 at 96 pixels, seeds 0, 1 and 2: fine-tuning as by default for
     python -m recipes.small_data --data ./sign-digits --photos 10
 
 Few photos need more epochs, not fewer steps, and larger ones: by default `toolkit finetune` takes
-about 300 steps, at most 60 epochs, at a rate up to three times as high, and stops early only after
-half of them. What validation says of a handful of photos is rough, so look at the interval of the
-test accuracy before you choose between two ways. `--photos 0` takes all that there are, `--rate 0`
-the default learning rate.
+about 300 steps, at most 60 epochs, at a rate up to three times as high. What validation says of a
+handful of photos is rough, so look at the interval of the test accuracy before you choose between
+two ways. `--photos 0` takes all that there are, `--rate 0` the default learning rate.
 """
 
 from pathlib import Path

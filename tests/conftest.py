@@ -138,6 +138,7 @@ SMALL = {
 def tiny() -> Iterator[None]:
     """Whole jobs in a second or two: there is `tests.tiny`'s network; exports are checked here."""
     from tests import tiny
+    from toolkit.backbones.registry import BACKBONES
     from toolkit.serving import parity, save
 
     def check_here(saved_model, files, expected):
@@ -146,7 +147,7 @@ def tiny() -> Iterator[None]:
         return difference
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tiny.BACKBONES, tiny.NAME, tiny.ENTRY)
+        patch.setitem(BACKBONES, tiny.NAME, tiny.ENTRY)
         patch.setattr(save, "check_parity", check_here)
         yield
 

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 import toolkit
-from tests.tiny import TINY
+from tests.conftest import SMALL
 from toolkit import precision_search
 from toolkit.errors import MissingPackageError, NotWritableError
 from toolkit.serving.bundle import Bundle
 from toolkit.training.ending import BAD_LOSS, BUDGET, CALLBACK
 
-pytestmark = pytest.mark.usefixtures("tiny")
-
-SMALLER = TINY | {"unfreeze": 1, "epochs": 2}
+SMALLER = SMALL | {"unfreeze": 1, "epochs": 2, "engine": "keras"}
 
 
 @pytest.fixture

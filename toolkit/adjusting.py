@@ -23,8 +23,8 @@ def adjust_choice(prepared: Tunable, choice: Choice, reporter: Reporter) -> Choi
     uneven; less the logarithm of the class's share, logits know only how its images look (Menon
     et al. 2021, "Long-tail Learning via Logit Adjustment", 4.1). That holds for logits that are as
     sure as they are right. Those of a network that gets all its training images right are about
-    twice too sure, and would hardly be changed; so the logarithms are multiplied by the temperature
-    that would calibrate them. The logits themselves are not divided by it.
+    twice too sure, and would be changed too little; so the logarithms are multiplied by the
+    temperature that would calibrate them. The logits themselves are not divided by it.
 
     Args:
         prepared: What training started from.

@@ -80,6 +80,13 @@ class _Numbers(click.ParamType):
     help="Rounds in which each contestant is measured once.  [default: each benchmark's own]",
 )
 @click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the first round of trainings; the next rounds have the next ones.",
+)
+@click.option(
     "--epochs",
     type=click.IntRange(1),
     help="Of each training, to shorten it.  [default: each one's own]",

@@ -20,6 +20,7 @@ class Settings:
         weights: "imagenet", "random", or a file.
         image_size: Height and width in pixels; None: the network's own, or the benchmark's.
         repetitions: Rounds that are measured.
+        seed: Of the first round of trainings; the next have the next ones.
         epochs: Of each training; None: each one's own.
         limit: At most so many images; None: the benchmark's own limit.
         sizes: Numbers of images of `scaling` and `audit`.
@@ -31,6 +32,7 @@ class Settings:
     weights: str = "imagenet"
     image_size: int | None = None
     repetitions: int = 1
+    seed: int = 0
     epochs: int | None = None
     limit: int | None = None
     sizes: tuple[int, ...] = SIZES

@@ -64,9 +64,9 @@ def shared(settings: Settings) -> dict[str, Any]:
 
 
 def train_all(settings: Settings, trainings: Mapping[str, Training]) -> dict[str, list[Record]]:
-    """Runs each with the seeds 0, 1, ..., as many as there are repetitions."""
+    """Runs each with as many seeds as there are repetitions, one after another from the first."""
     records: dict[str, list[Record]] = {name: [] for name in trainings}
-    for seed in range(settings.repetitions):
+    for seed in range(settings.seed, settings.seed + settings.repetitions):
         for name, train in trainings.items():
             keras.backend.clear_session()
             with temporary_folder() as folder:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import sys
 
 import numpy as np
@@ -182,11 +183,14 @@ def test_snapshots_are_of_one_run_whose_rate_falls_as_often(snapshots):
     assert any((a != b).any() for a, b in zip(first, second, strict=True))
     for member in members:
         assert member.run["options"]["schedule"] == "cosine-cycles-2"
+        assert member.run["options"]["warmup"] is None, "each cycle has its own"
         assert member.metrics["chosen"] == "snapshot"
+        assert re.search("the snapshot gives .*, the probe ", member.metrics["why"])
     with open(members[0].bundle.extra / "history.csv", newline="") as file:
         history = list(csv.DictReader(file))
+    rates = [float(row["learning_rate"]) for row in history]
+    assert rates == pytest.approx([1e-3, 0]), "where one has ended, the next cycle begins"
     for member, row in zip(members, history, strict=True):
-        assert float(row["learning_rate"]) < 1e-4, "each ends a cosine"
         measured = member.metrics["validation"]["accuracy"]
         assert measured == pytest.approx(float(row["val_accuracy"]), abs=0.1)
 

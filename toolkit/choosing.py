@@ -27,7 +27,7 @@ class Choice:
     """Which of probe, head that was trained alone, and fine-tuned network is kept.
 
     Attributes:
-        chosen: "probe", "head" or "finetuned"; or "snapshot", which nothing was compared with.
+        chosen: "probe", "head" or "finetuned"; or "snapshot", which is kept whatever it is worth.
         why: In words.
         metrics: Its figures on validation.
         model: The classifier, with its weights.
@@ -70,11 +70,12 @@ def choose(
 def take_snapshot(
     prepared: Tunable, model: keras.Model, number: int, of: int, reporter: Reporter
 ) -> Choice:
-    """The model as it is: after the cycle with that number, whatever validation says of it."""
+    """The model as it is after the cycle with that number, however it compares with the probe."""
     validation = prepared.table.split(VALIDATION)
     probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
     metrics = measure(validation.labels, probabilities, validation.classes)
-    why = f"the end of cycle {number} of {of}"
+    compared = _compared({SNAPSHOT: metrics, PROBE: prepared.probed.metrics})
+    why = f"the end of cycle {number} of {of}; {compared}"
     return Choice(SNAPSHOT, why, metrics, model, probabilities)
 
 
@@ -82,14 +83,23 @@ def _why(measured: dict[str, dict[str, Any]], checkpoint: Checkpoint) -> str:
     """How those that were measured compare on validation."""
     reasons = [] if FINETUNED in measured else [_why_nothing_is_better(checkpoint)]
     if len(measured) > 1:
-        names = {FINETUNED: "fine-tuning gives", TRAINED_HEAD: "the head alone", PROBE: "the probe"}
-        parts = [
-            f"{words} {measured[name]['accuracy']:.2%} (loss {measured[name]['loss']:.3f})"
-            for name, words in names.items()
-            if name in measured
-        ]
-        reasons.append(f"on {measured[PROBE]['n']:,} validation images, {', '.join(parts)}")
+        reasons.append(_compared(measured))
     return "; ".join(reasons)
+
+
+def _compared(measured: dict[str, dict[str, Any]]) -> str:
+    names = {
+        FINETUNED: "fine-tuning gives",
+        SNAPSHOT: "the snapshot gives",
+        TRAINED_HEAD: "the head alone",
+        PROBE: "the probe",
+    }
+    parts = [
+        f"{words} {measured[name]['accuracy']:.2%} (loss {measured[name]['loss']:.3f})"
+        for name, words in names.items()
+        if name in measured
+    ]
+    return f"on {measured[PROBE]['n']:,} validation images, {', '.join(parts)}"
 
 
 def _why_nothing_is_better(checkpoint: Checkpoint) -> str:

@@ -160,5 +160,6 @@ def _snapshots(
         with clock("fine-tuning"):
             fitted.checkpoint.restore_snapshot(trainable.model, number)
             choice = take_snapshot(prepared, trainable.model, number, job.snapshots, reporter)
+            reporter.say(f"Snapshot: {choice.why}")
             choice = _correct(prepared, choice, reporter)
         yield job.folder.with_name(f"{job.folder.name}-snapshot-{number}"), choice

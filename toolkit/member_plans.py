@@ -108,5 +108,4 @@ def plan_trainings(
 def _in_cycles(options: FinetuneOptions, cycles: int, images: int) -> FinetuneOptions:
     """The options of a run that ends in so many snapshots: whole epochs each, and no early end."""
     epochs = -(-options.epochs_for(images) // cycles) * cycles
-    schedule = CYCLES.format(cycles)
-    return replace(options, epochs=epochs, patience=epochs, schedule=schedule, warmup=0.0)
+    return replace(options, epochs=epochs, patience=epochs, schedule=CYCLES.format(cycles))

@@ -89,13 +89,14 @@ def test_after_the_run_the_rate_stays(name):
 
 
 @pytest.mark.parametrize("cycles", [1, 3, 5])
-def test_cycles_are_cosines_of_the_same_length(cycles):
-    steps = 60 * cycles
-    rate = make_schedule(f"cosine-cycles-{cycles}", HIGHEST, steps + 1, warmup=0.0)
-    within = np.linspace(0, 1, 60, endpoint=False)
-    one = HIGHEST * (1 + np.cos(np.pi * within)) / 2
-    np.testing.assert_allclose(rate(np.arange(1.0, steps + 1)), np.tile(one, cycles), atol=1e-7)
-    assert rate(np.float64(steps + 1)) == pytest.approx(0, abs=1e-12)
+@pytest.mark.parametrize("warmup", [None, 0.0, 0.5])
+def test_cycles_are_cosines_of_the_same_length_each_with_its_warm_up(cycles, warmup):
+    rate = make_schedule(f"cosine-cycles-{cycles}", HIGHEST, 60 * cycles, warmup)
+    one = make_schedule("cosine", HIGHEST, 60, warmup)
+    found = rate(np.arange(60.0 * cycles))
+    np.testing.assert_allclose(found, np.tile(one(np.arange(60.0)), cycles), rtol=1e-12)
+    assert found[warm_up_steps("cosine", 60, warmup) :: 60] == pytest.approx(HIGHEST)
+    assert rate(np.float64(60 * cycles)) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["cosine-cycles-0", "cosine-cycles-", "cosine-cycles-N"])

@@ -83,16 +83,6 @@ def one_cycle(done: Any, ops: Any) -> Any:
     return ops.where(done < cycle, falling, ending)
 
 
-def cosine_cycles(count: int) -> Fall:
-    """So many cosines of the same length. See Huang et al. 2017, "Snapshot Ensembles"."""
-
-    def fall(done: Any, ops: Any) -> Any:
-        place = done * count
-        return cosine(place - ops.minimum(ops.floor(place), count - 1), ops)
-
-    return fall
-
-
 FALLS: MappingProxyType[str, Fall] = MappingProxyType(
     {
         CONSTANT: constant,
@@ -107,7 +97,9 @@ FALLS: MappingProxyType[str, Fall] = MappingProxyType(
 )
 """Each gives the share of the highest rate, of the share of the run after the warm-up: 0 to 1.
 
-"cosine-cycles-N" is one, too, for each number N.
+"cosine-cycles-N" is one, too, for each number N: so many cosines of the same length, one after
+another, each with its own warm-up. See Huang et al. 2017, "Snapshot Ensembles", who have none: they
+do not start from pretrained weights, which too high a rate tears up.
 """
 
 
@@ -117,21 +109,26 @@ def get(name: str) -> Fall:
     Raises:
         UnknownNameError: There is none.
     """
-    cycles = _CYCLES.fullmatch(name)
-    if cycles:
-        return cosine_cycles(int(cycles[1]))
+    if cycles(name):
+        return cosine
     if name not in FALLS:
         known = [*FALLS, "cosine-cycles-N"]
         raise UnknownNameError("schedule", name, known, f"There are: {', '.join(known)}.")
     return FALLS[name]
 
 
-def warm_up_steps(name: str, steps: int, warmup: float | None = None) -> int:
+def cycles(name: str) -> int:
+    """The N of "cosine-cycles-N"; 0 for other names."""
+    found = _CYCLES.fullmatch(name)
+    return int(found[1]) if found else 0
+
+
+def warm_up_steps(name: str, steps: float, warmup: float | None = None) -> int:
     """Steps before the highest rate: at least one, which has it where there is no warm-up.
 
     Args:
         name: One of `FALLS`.
-        steps: Of the whole run.
+        steps: Of the whole run, or of the cycle.
         warmup: Share of the run, 0 to 1; by default 0.1, for one-cycle 0.45.
     """
     if warmup is None:
@@ -154,7 +151,7 @@ def make_schedule(
         learning_rate: The highest, at the end of the warm-up.
         steps: Of the whole run.
         warmup: Share of the run over which the rate rises along a line (one-cycle: from a tenth of
-            the highest); by default 0.1, for one-cycle 0.45.
+            the highest; cycles: of each); by default 0.1, for one-cycle 0.45.
         ops: `numpy`, or `keras.ops` where the function is part of a training step.
         swa: Share of the run, at its end, over which the rate stays at half of the highest. Before
             that it falls towards this half, not towards 0. By default there is none.
@@ -170,19 +167,21 @@ def make_schedule(
         >>> rate(np.array([0.0, 11.0, 60.5, 110.0])).round(4)
         array([0.0091, 0.1   , 0.05  , 0.    ])
     """
-    fall, rise = get(name), warm_up_steps(name, steps, warmup)
+    fall, times = get(name), max(1, cycles(name))
     end = steps - round(swa * steps)
-    rest = max(1, end - rise)
+    cycle, rise = max(1, end) / times, warm_up_steps(name, steps / times, warmup)
+    rest = max(1, cycle - rise)
     # With 0, the first step would be lost.
     first = learning_rate / (10 if name == ONE_CYCLE else rise)
 
     def rate(step: Any) -> Any:
-        rising = first + (learning_rate - first) * (step / rise)
-        done = ops.clip((step - rise) / rest, 0.0, 1.0)
+        place = step - cycle * ops.minimum(ops.floor(step / cycle), times - 1)
+        rising = first + (learning_rate - first) * (place / rise)
+        done = ops.clip((place - rise) / rest, 0.0, 1.0)
         share = fall(done, ops)
         if swa:
             share = ops.where(step < end, SWA_RATE + (1 - SWA_RATE) * share, SWA_RATE)
-        return ops.where(step < rise, rising, learning_rate * share)
+        return ops.where(place < rise, rising, learning_rate * share)
 
     return rate
 

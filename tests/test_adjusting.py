@@ -15,8 +15,8 @@ from toolkit.choosing import Choice
 from toolkit.data.table import ImageTable
 from toolkit.ensembles.calibration import TINY as FLOOR
 from toolkit.ensembles.calibration import fit_temperature
-from toolkit.evaluation.metrics import measure
 from toolkit.progress import Reporter
+from toolkit.training.calibrated_loss import measure_validation
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -39,7 +39,7 @@ def choice():
     model, images = with_head(make_network()), pixels(40)
     before = model.predict(images, verbose=0)
     labels = np.random.default_rng(0).integers(0, 3, 40)
-    kept = Choice("finetuned", "", measure(labels, before, CLASSES), model, before)
+    kept = Choice("finetuned", "", measure_validation(labels, before, CLASSES), model, before)
     return kept, images, labels
 
 
@@ -55,7 +55,7 @@ def test_the_model_itself_gives_what_is_lowered_by_calibrated_shares(choice):
     expected = odds / odds.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.validation, expected, atol=1e-5)
     np.testing.assert_allclose(kept.model.predict(images, verbose=0), expected, atol=1e-5)
-    assert found.metrics == measure(labels, found.validation, CLASSES)
+    assert found.metrics == measure_validation(labels, found.validation, CLASSES)
 
 
 @pytest.mark.parametrize("imbalance", ["none", "class-weights", "resample"])

@@ -31,7 +31,8 @@ needs_jax = pytest.mark.skipif(
 @needs_jax
 def test_the_whole_command_with_jax(images, tmp_path):
     asked = {name: SMALL[name] for name in ("image_size", "batch_size", "seed")}
-    asked |= {"epochs": 1, "unfreeze": 1, "learning_rate": 1e-5, "models_dir": tmp_path}
+    asked |= {"epochs": 1, "unfreeze": 1, "learning_rate": 1e-5, "monitor": "loss"}
+    asked["models_dir"] = tmp_path
     options = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
     done = run_toolkit("finetune", "--data", images, *options, "--json", env=JAX)
     assert done.returncode == 0, done.stderr

@@ -117,7 +117,7 @@ def test_a_class_that_is_only_tested(fail, tmp_path):
         ("--learning-rate", "nan", "--learning-rate must be above 0 and at most 1"),
         ("--learning-rate", 2e9, "--learning-rate must be above 0 and at most 1"),
         ("--learning-rate", "fast", "'--learning-rate': must be a number, or auto"),
-        ("--monitor", "f1", "--monitor must be one of loss, accuracy"),
+        ("--monitor", "f1", "--monitor must be one of calibrated-loss, loss, accuracy"),
         ("--min-delta", "nan", "--min-delta must be from 0 to 1,000"),
         ("--time-budget", "soon", "--time-budget must be a time above 0 such as 90s, 20m"),
         ("--time-budget", "0m", "--time-budget must be a time above 0 such as 90s, 20m"),

@@ -19,8 +19,8 @@ from toolkit.ensembles.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
-from toolkit.evaluation.metrics import measure
 from toolkit.progress import Reporter
+from toolkit.training.calibrated_loss import measure_validation
 
 CLASSES = ["blue", "green", "red"]
 FAST = {
@@ -51,13 +51,13 @@ def test_what_is_kept_gives_the_scaled_probabilities_itself():
     labels = np.random.default_rng(0).integers(0, 3, 40)
     before = model.predict(images, verbose=0)
     prepared = SimpleNamespace(table=table_of(labels, "validation"))
-    choice = Choice("finetuned", "", measure(labels, before, CLASSES), model, before)
+    choice = Choice("finetuned", "", measure_validation(labels, before, CLASSES), model, before)
     found = calibrate_choice(prepared, choice, Reporter(quiet=True))
     assert found.temperature == fit_temperature(labels, before, floor=TINY, spread=0.3)
     assert found.temperature > 1, "the labels are chance: it is too sure"
     after = model.predict(images, verbose=0)
     np.testing.assert_allclose(after, found.validation, atol=1e-6)
-    assert found.metrics == measure(labels, found.validation, CLASSES)
+    assert found.metrics == measure_validation(labels, found.validation, CLASSES)
     assert found.metrics["loss"] < choice.metrics["loss"]
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
 

@@ -61,7 +61,8 @@ def test_metrics_are_as_the_contract_says(finished):
     assert metrics == finished.metrics == finished.classifier.metrics
     assert set(metrics) == {"chosen", "why", "probe", "validation", "test"}
     for part in ("probe", "validation", "test"):
-        assert set(metrics[part]) == {
+        further = set() if part == "test" else {"calibrated_loss"}
+        assert set(metrics[part]) == further | {
             "n", "accuracy", "accuracy_ci95", "loss", "macro_f1", "per_class"
         }  # fmt: skip
         assert list(metrics[part]["per_class"]) == ["blue", "green", "red"]
@@ -80,18 +81,21 @@ def test_fine_tuning_was_kept_because_it_is_better_on_validation(finished):
     assert f"{tuned['loss']:.3f}" in metrics["why"]
     history = read_csv(finished, "history.csv")
     best = history[finished.run["best_epoch"] - 1]
-    assert float(best["val_loss"]) == min(float(row["val_loss"]) for row in history)
+    calibrated = [float(row["val_calibrated_loss"]) for row in history]
+    assert float(best["val_calibrated_loss"]) == min(calibrated) < probe["calibrated_loss"]
     # Of cached activations, which are float16, and where the engine rounds them bfloat16.
     tolerance = 1e-3 if finished.run["engine"]["views"] in EXACT else 2e-2
     assert float(best["val_loss"]) == pytest.approx(tuned["loss"], abs=tolerance)
+    loss = tuned["calibrated_loss"]
+    assert float(best["val_calibrated_loss"]) == pytest.approx(loss, abs=tolerance)
     assert float(best["val_accuracy"]) == pytest.approx(tuned["accuracy"], abs=1.01 / tuned["n"])
 
 
 def test_the_history_has_a_row_for_each_epoch(finished):
     history = read_csv(finished, "history.csv")
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
-    names = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
-    assert list(history[0]) == names
+    validated = ["val_loss", "val_accuracy", "val_calibrated_loss"]
+    assert list(history[0]) == ["epoch", "loss", "accuracy", *validated, "learning_rate"]
     rates = [float(row["learning_rate"]) for row in history]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] <= finished.run["options"]["learning_rate"]

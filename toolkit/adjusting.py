@@ -10,9 +10,9 @@ from toolkit.classifier.model import lower_logits
 from toolkit.data.table import TRAIN, VALIDATION
 from toolkit.ensembles.average import log_probabilities, softmax
 from toolkit.ensembles.calibration import TINY
-from toolkit.evaluation.metrics import measure
 from toolkit.preparing import Tunable
 from toolkit.progress import Reporter
+from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.imbalance import log_priors
 
 
@@ -43,5 +43,5 @@ def adjust_choice(prepared: Tunable, choice: Choice, reporter: Reporter) -> Choi
     lowered = (fitted_temperature(table, before) * priors).astype(np.float32)
     lower_logits(choice.model, lowered)
     after = softmax(log_probabilities(before, TINY) - lowered).astype(np.float32)
-    metrics = measure(table.labels, after, table.classes)
+    metrics = measure_validation(table.labels, after, table.classes)
     return replace(choice, lowered=lowered, validation=after, metrics=metrics)

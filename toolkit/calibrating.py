@@ -20,12 +20,12 @@ from toolkit.ensembles.report import before_and_after
 from toolkit.ensembles.weighting import IMAGES_FOR_TEMPERATURE
 from toolkit.errors import TooFewToCalibrateError
 from toolkit.evaluation import pictures
-from toolkit.evaluation.metrics import measure
 from toolkit.options import FeatureOptions
 from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
 from toolkit.progress import Reporter
 from toolkit.serving.bundle import EXTRA
+from toolkit.training.calibrated_loss import measure_validation
 
 UNSCALED = 1.0
 
@@ -60,7 +60,7 @@ def calibrate_choice(prepared: Tunable, choice: Choice, reporter: Reporter) -> C
     temperature = fitted_temperature(table, before)
     divide_logits(choice.model, temperature)
     after = apply_temperature(before, temperature, floor=TINY).astype(np.float32)
-    metrics = measure(table.labels, after, table.classes)
+    metrics = measure_validation(table.labels, after, table.classes)
     return replace(choice, temperature=temperature, validation=after, metrics=metrics)
 
 
@@ -74,7 +74,7 @@ def calibrate_probe(prepared: Prepared[Options, P]) -> tuple[Prepared[Options, P
     temperature = fitted_temperature(table, predict_probe(prepared, VALIDATION, "Calibrating"))
     prepared = with_probe(prepared, prepared.probed.probe.scaled(1 / temperature))
     after = predict_probe(prepared, VALIDATION, "Calibrating")
-    metrics = measure(table.labels, after, table.classes)
+    metrics = measure_validation(table.labels, after, table.classes)
     return replace(prepared, probed=replace(prepared.probed, metrics=metrics)), temperature
 
 

@@ -10,10 +10,10 @@ from toolkit.classifier.model import attach_head
 from toolkit.classifier.predictions import predict_table
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
-from toolkit.evaluation.metrics import measure
 from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
 from toolkit.progress import Reporter
+from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.unfreezing import Trainable
 
@@ -56,7 +56,8 @@ def choose(
     if checkpoint.best_epoch:
         validation = prepared.table.split(VALIDATION)
         probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
-        measured[FINETUNED] = measure(validation.labels, probabilities, validation.classes)
+        labels, classes = validation.labels, validation.classes
+        measured[FINETUNED] = measure_validation(labels, probabilities, classes)
     # The cheaper is kept where it is as good: it comes first.
     chosen = max(measured, key=lambda name: (measured[name]["accuracy"], -measured[name]["loss"]))
     if chosen != FINETUNED and checkpoint.best_epoch:
@@ -73,7 +74,7 @@ def take_snapshot(
     """The model as it is after the cycle with that number, however it compares with the probe."""
     validation = prepared.table.split(VALIDATION)
     probabilities = predict(model, validation, prepared.preparation, reporter, "Validating")
-    metrics = measure(validation.labels, probabilities, validation.classes)
+    metrics = measure_validation(validation.labels, probabilities, validation.classes)
     compared = _compared({SNAPSHOT: metrics, PROBE: prepared.probed.metrics})
     why = f"the end of cycle {number} of {of}; {compared}"
     return Choice(SNAPSHOT, why, metrics, model, probabilities)

@@ -20,6 +20,7 @@ from toolkit.serving.tensorboard import TensorBoardLog
 from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
+from toolkit.training.monitor import figure
 from toolkit.training.time_budget import OutOfTimeError, TimeBudget
 from toolkit.training.users_callbacks import UsersCallbacks
 from toolkit.training.watching import watching
@@ -126,7 +127,7 @@ def _checkpoint(
     return Checkpoint(
         run.folder,
         options.patience_for(images),
-        start[options.monitor],
+        start[figure(options.monitor)],
         options.monitor,
         options.min_delta,
         keep_every=options.epochs_for(images) // snapshots if snapshots else 0,

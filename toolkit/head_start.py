@@ -15,10 +15,10 @@ from toolkit.data.order import steps_per_epoch
 from toolkit.data.stored import labelled_rows, stored_batches
 from toolkit.data.table import TRAIN, VALIDATION
 from toolkit.data.targets import weighted_batches
-from toolkit.evaluation.metrics import measure
 from toolkit.options import FinetuneOptions
 from toolkit.probing import FrozenNetwork, Probed
 from toolkit.progress import Reporter
+from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
 from toolkit.training.imbalance import probe_weights
@@ -81,7 +81,8 @@ def start_head(
     alone = keras.Model(frozen.model.output, model.get_layer(HEAD).output, name="head")
     _train(alone, probed, options, folder, frozen.reporter, budget)
     exact = probed.validation
-    return HeadStart(model, measure(exact.table.labels, _predict(alone, exact.values), classes))
+    started = measure_validation(exact.table.labels, _predict(alone, exact.values), classes)
+    return HeadStart(model, started)
 
 
 def _train(

@@ -25,7 +25,7 @@ from toolkit.progress import Reporter
 from toolkit.result import FinetuneResult
 from toolkit.training.distillation import SHARE, TEMPERATURE
 from toolkit.training.losses import CROSS_ENTROPY
-from toolkit.training.monitor import LOSS
+from toolkit.training.monitor import CALIBRATED
 from toolkit.training.optimization import CLIP_NORM, FLOAT32
 from toolkit.training.optimizer_entries import ADAMW
 from toolkit.training.schedules import COSINE
@@ -55,7 +55,7 @@ def finetune(
     epochs: int | None = None,
     batch_size: int = 32,
     learning_rate: float | str | None = None,
-    monitor: str = LOSS,
+    monitor: str = CALIBRATED,
     min_delta: float = 0.0,
     patience: int | None = None,
     time_budget: float | str | None = None,
@@ -135,7 +135,8 @@ def finetune(
             "adamw", "adam", "nadam" and "rmsprop", 3e-5 for "lion", 3e-3 for "lamb" and
             "adafactor", 1e-2 for "sgd"; of few images up to three times as high, by the square root
             of how many more epochs they get. "auto": what a range test suggests (see `find_lr`).
-        monitor: By which figure of validation epochs are compared: "loss" or "accuracy".
+        monitor: By which figure of validation epochs are compared: "calibrated-loss", the loss as
+            it would be if the network were as sure as it is right, "loss" or "accuracy".
         min_delta: A smaller gain in it does not count for the patience.
         patience: Epochs without a gain before training stops; by default all, or half of them (at
             least 5) with the schedules "constant" and "plateau".

@@ -21,9 +21,9 @@ from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
 from toolkit.data.splits import check_classes
 from toolkit.data.table import TRAIN, VALIDATION, ImageTable
-from toolkit.evaluation.metrics import measure
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.progress import Reporter
+from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.imbalance import choose_imbalance, probe_weights
 from toolkit.training.probe import Probe, fit_probe
 
@@ -182,7 +182,8 @@ def fit_checked(
             again = replace(features, store=frozen.features(features.table, engine).store)
             return fit_checked(frozen, again, engine, fit)
     classes = features.table.classes
-    return Probed(engine, features, probe, measure(labels, probabilities, classes), exact)
+    metrics = measure_validation(labels, probabilities, classes)
+    return Probed(engine, features, probe, metrics, exact)
 
 
 def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:

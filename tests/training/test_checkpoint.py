@@ -127,7 +127,8 @@ def test_the_history_has_a_row_for_each_epoch(whole):
     _, _, checkpoint = whole
 
     assert [row["epoch"] for row in checkpoint.history] == [1, 2, 3, 4, 5, 6]
-    names = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    validated = {"val_loss", "val_accuracy", "val_calibrated_loss"}
+    names = {"epoch", "loss", "accuracy", "learning_rate"} | validated
     assert all(set(row) == names for row in checkpoint.history)
     # Warm-up is one of the 18 steps; then the cosine falls to 0 over the other 17.
     for row in checkpoint.history:
@@ -141,7 +142,7 @@ def test_the_best_weights_are_kept_not_the_last(whole):
 
     assert checkpoint.best_epoch == np.argmin(losses) + 1
     assert checkpoint.best_epoch < EPOCHS  # Or this would show nothing.
-    found, _ = model.evaluate(VALIDATION, verbose=0)
+    found, *_ = model.evaluate(VALIDATION, verbose=0)
     assert found == pytest.approx(min(losses), rel=1e-5)
     assert found < losses[-1]
 

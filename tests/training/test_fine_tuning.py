@@ -179,4 +179,5 @@ def test_accuracy_is_not_weighted(tmp_path, one_hot):
         tmp_path, (features, targets, weights), (features, targets), one_hot, 1, batch_size=24
     )
     assert row["accuracy"] * len(labels) == pytest.approx(round(row["accuracy"] * len(labels)))
-    assert set(row) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    validated = {"val_loss", "val_accuracy", "val_calibrated_loss"}
+    assert set(row) == {"epoch", "loss", "accuracy", "learning_rate"} | validated

@@ -13,6 +13,9 @@ def test_loss_is_to_fall_and_accuracy_to_rise():
     values = 0.5, 0.7, 0.3
     assert Monitor("loss", start=0.6).best_epoch(rows(*values)) == 3
     assert Monitor("accuracy", start=0.6).best_epoch(rows(*values, name="accuracy")) == 2
+    calibrated = Monitor("calibrated-loss", start=0.6)
+    assert calibrated.best_epoch(rows(*values, name="calibrated_loss")) == 3
+    assert calibrated.gain == "lowered the validation calibrated loss"
 
 
 @pytest.mark.parametrize("name", ["loss", "accuracy"])

@@ -164,10 +164,11 @@ training_options = all_of(
     ),
     ending_option(
         "--monitor",
-        default="loss",
+        default="calibrated-loss",
         show_default=True,
-        metavar="loss|accuracy",
-        help="By which figure of validation epochs are compared.",
+        metavar="calibrated-loss|loss|accuracy",
+        help="By which figure of validation epochs are compared. calibrated-loss: the loss as it "
+        "would be if the network were as sure as it is right.",
     ),
     ending_option(
         "--min-delta",

@@ -16,6 +16,9 @@ from toolkit.data.table import ImageTable
 from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
 
+FEWEST_PLAIN = 500
+"""Plain JPEGs of a kind; for fewer, to build their own reader takes longer than it saves."""
+
 
 def image_batches(
     table: ImageTable, preparation: Preparation, batch_size: int
@@ -59,6 +62,7 @@ def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> t
     """Batches of row numbers and images: the plain JPEGs, then the others."""
     files = np.array(table.files(), object)
     kinds, windows = plain_windows(table.plain_shapes, preparation)
+    kinds[np.bincount(kinds, minlength=1)[kinds] < FEWEST_PLAIN] = OTHER
     load, parts = make_loader(table), []
     # What none of the files needs is not even built. The last is there also where none are.
     for kind in sorted(set(kinds), reverse=True) or [OTHER]:

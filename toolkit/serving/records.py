@@ -15,6 +15,7 @@ from toolkit.errors import NoImagesError
 from toolkit.evaluation import pictures
 from toolkit.evaluation.class_changes import TurnedDraw
 from toolkit.serving.bundle import write_csv
+from toolkit.training.monitor import ACCURACY, CALIBRATED, LOSS, figure
 
 SHOWN_MISTAKES = 24
 SHOWN_AUGMENTATIONS = 8
@@ -47,7 +48,8 @@ def write_predictions(
 
 def write_history(history: list[dict[str, Any]], path: Path) -> None:
     """Writes `history.csv`: a row for each epoch."""
-    header = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    validated = [f"val_{figure(name)}" for name in (LOSS, ACCURACY, CALIBRATED)]
+    header = ["epoch", "loss", "accuracy", *validated, "learning_rate"]
     write_csv(path, header, ([row[name] for name in header] for row in history))
 
 

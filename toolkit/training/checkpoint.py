@@ -13,7 +13,7 @@ import numpy as np
 from toolkit.files import DAMAGED_ARRAYS, appearing
 from toolkit.training.averaging import averages_or_weights
 from toolkit.training.ending import Ending
-from toolkit.training.monitor import LOSS, Monitor
+from toolkit.training.monitor import CALIBRATED, LOSS, Monitor, figure
 from toolkit.training.variables import assign, copy
 
 log = logging.getLogger("toolkit")
@@ -37,14 +37,14 @@ class Checkpoint(keras.callbacks.Callback):
         folder: Where the files go.
         patience: Epochs without a gain before training stops.
         start: The watched figure of the weights that training starts from, the first to be beaten.
-        monitor: Which is watched: "loss" or "accuracy", validation's.
+        monitor: Which is watched: one of `toolkit.training.monitor.MONITORS`, validation's.
         min_delta: A smaller gain does not count for the patience.
         keep_every: After each so many epochs the weights are kept for good, whatever they are
             worth: snapshots. 0: never.
 
     Attributes:
         history: A row for each finished epoch: epoch (from 1), loss, accuracy, val_loss,
-            val_accuracy, learning_rate.
+            val_accuracy, val_calibrated_loss, learning_rate.
         best_epoch: The epoch with the best watched figure; 0: none was better than the start.
         monitor: What judges the epochs.
         ended: What ended training early; None: nothing did, or not yet.
@@ -138,7 +138,10 @@ class Checkpoint(keras.callbacks.Callback):
         """Writes what a resumed run needs, the best weights first."""
         if self.ended:  # In the middle of this epoch, or with what it has come to.
             return
-        row = {key: float(value) for key, value in (logs or {}).items()}
+        # Of training, whose weights change from batch to batch, it says nothing.
+        row = {
+            key: float(value) for key, value in (logs or {}).items() if key != figure(CALIBRATED)
+        }
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.history.append({"epoch": epoch + 1, **row})
         if self.monitor.best_epoch(self.history) == epoch + 1:

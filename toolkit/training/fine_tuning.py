@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from toolkit.training.averaging import averaging_callbacks
+from toolkit.training.calibrated_loss import CalibratedLoss
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.discriminative import Rate
 from toolkit.training.distillation import distilled
@@ -121,7 +122,8 @@ def compile_model(
     trained.compile(
         optimizer=make_optimizer(model, optimization, steps, rates),
         loss=CROSS_ENTROPIES[one_hot](from_logits=True),
-        metrics=[ACCURACIES[one_hot](name="accuracy")],  # Keras weights none of these.
+        # Keras weights none of these.
+        metrics=[ACCURACIES[one_hot](name="accuracy"), CalibratedLoss()],
         jit_compile=_compiles_well(),
     )
     return trained

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from toolkit.choices import check_choice
 
-LOSS, ACCURACY = MONITORS = ("loss", "accuracy")
+CALIBRATED, LOSS, ACCURACY = MONITORS = ("calibrated-loss", "loss", "accuracy")
+
+
+def figure(name: str) -> str:
+    """What the figure is called among those of validation; in a history, `val_` comes before."""
+    return name.replace("-", "_")
 
 
 def check_monitor(name: str) -> None:
@@ -22,7 +27,7 @@ class Monitor:
     """Judges epochs by a figure of validation. All that it says follows from the history.
 
     Attributes:
-        name: "loss", which is to fall, or "accuracy", which is to rise.
+        name: "calibrated-loss" or "loss", which are to fall, or "accuracy", which is to rise.
         start: The figure that training starts from, the first to be beaten.
         min_delta: A smaller gain does not count for the patience. The best epoch is the best one,
             however small its gain: Keras' `EarlyStopping` would not restore it.
@@ -39,8 +44,8 @@ class Monitor:
     @property
     def gain(self) -> str:
         """What an epoch does that is better than those before, in words."""
-        verb = "lowered" if self.name == LOSS else "raised"
-        return f"{verb} the validation {self.name}"
+        verb = "raised" if self.name == ACCURACY else "lowered"
+        return f"{verb} the validation {self.name.replace('-', ' ')}"
 
     def best_epoch(self, history: Sequence[Mapping[str, float]]) -> int:
         """The best epoch, counted from 1; 0: none is better than the start."""
@@ -59,8 +64,8 @@ class Monitor:
 
     def values(self, history: Sequence[Mapping[str, float]]) -> Iterator[float]:
         """The figure of each epoch, with its sign turned where less is better."""
-        return (self._signed(row[f"val_{self.name}"]) for row in history)
+        return (self._signed(row[f"val_{figure(self.name)}"]) for row in history)
 
     def _signed(self, value: float) -> float:
         """The value, so that more is better."""
-        return -value if self.name == LOSS else value
+        return value if self.name == ACCURACY else -value

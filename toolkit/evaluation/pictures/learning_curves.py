@@ -21,7 +21,7 @@ def learning_curves(
 ) -> None:
     """Draws the loss and the accuracy of training and validation over the epochs.
 
-    The best epoch by validation's loss or accuracy is marked; the probe's result on
+    The best epoch by a figure of validation is marked; the probe's result on
     validation is a dashed line, which fine-tuning has to beat.
 
     Args:
@@ -29,7 +29,7 @@ def learning_curves(
             `val_accuracy`; other keys are passed over. May be empty.
         probe: The probe's `loss` and `accuracy` on validation.
         path: The PNG file to write.
-        monitor: "loss" or "accuracy": which tells the best epoch.
+        monitor: "calibrated_loss", "loss" or "accuracy": which tells the best epoch.
     """
     canvas.save(learning_curves_figure(history, probe, monitor), path)
 
@@ -49,7 +49,7 @@ def learning_curves_figure(
 def best_row(history: Sequence[Row], monitor: str = "loss") -> Row | None:
     """Gives the first row with the best figure of validation, None where no loss is a number."""
     finite = [row for row in history if math.isfinite(row["val_loss"])]
-    sign = 1 if monitor == "loss" else -1
+    sign = -1 if monitor == "accuracy" else 1
     return min(finite, key=lambda row: sign * row[f"val_{monitor}"], default=None)
 
 

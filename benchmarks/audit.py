@@ -9,12 +9,12 @@ count.
 - *decoding alone*: `tf.io.read_file` and `tf.io.decode_jpeg` in tf.data, nothing resized.
 """
 
-from benchmarks.folders import own_cache
+from benchmarks.folders import own_cache, repeated_images
 from benchmarks.images import describe, paths, read_table
 from benchmarks.measure import alternate
 from benchmarks.outcome import Outcome
 from benchmarks.processes import python
-from benchmarks.scaling import Record, compare_sizes, measure_process, repeated_images
+from benchmarks.scaling import Record, compare_sizes, measure_process
 from benchmarks.settings import Settings
 
 TOOLKIT, ALONE = "toolkit audit", "decoding alone"

@@ -1,10 +1,16 @@
 """Temporary folders: a cache of one's own, and images as other tools want them."""
 
 import contextlib
+import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from toolkit.errors import ToolkitError
+
+SPARED_BYTES = 2 << 30
 
 
 @contextlib.contextmanager
@@ -48,3 +54,27 @@ def link(file: Path, folder: Path, number: int) -> None:
     """Links a file under a number; Keras looks at the suffix, but decodes by content."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{number:07}.jpg").symlink_to(file.absolute())
+
+
+@contextlib.contextmanager
+def repeated_images(files: list[Path], count: int) -> Iterator[Path]:
+    """A folder of as many images as asked for, out of a few; it goes at the end of the block.
+
+    Each has other bytes behind its end: its content differs, its pixels do not.
+    """
+    with temporary_folder() as folder:
+        _check_disk(files, count, folder)
+        for number, file in zip(range(count), itertools.cycle(files), strict=False):
+            changed = file.read_bytes() + b"toolkit-benchmark-%d" % number
+            (folder / f"{number:07}.jpg").write_bytes(changed)
+        yield folder
+
+
+def _check_disk(files: list[Path], count: int, folder: Path) -> None:
+    needed = count * sum(file.stat().st_size for file in files) // len(files)
+    free = shutil.disk_usage(folder).free
+    if needed > free - SPARED_BYTES:
+        raise ToolkitError(
+            f"{count:,} images take {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB free; "
+            "give smaller --sizes, or another TMPDIR."
+        )

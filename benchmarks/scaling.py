@@ -14,27 +14,22 @@ it maps from files), so it includes the conversion of the network for the engine
 added is its peak beyond what was held when it began.
 """
 
-import contextlib
-import itertools
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.folders import own_cache, temporary_folder
+from benchmarks.folders import own_cache, repeated_images
 from benchmarks.images import describe, paths, read_table
 from benchmarks.measure import alternate
 from benchmarks.outcome import Comparison, Lines, Outcome
 from benchmarks.processes import python, record_in, run_process
 from benchmarks.settings import Settings
-from toolkit.errors import ToolkitError
 
 TOOLKIT, PREDICT = "toolkit", "model.predict"
 CONTESTANTS = {PREDICT: "keras", TOOLKIT: "toolkit"}
 IMAGE_SIZE = 64
 IMAGES = 2000
-SPARED_BYTES = 2 << 30
 
 Record = dict[str, Any]
 
@@ -63,27 +58,6 @@ def run(settings: Settings) -> Outcome:
     ]
     lines = [_lines(comparisons[0], records, "xy"), _lines(comparisons[2], records, "x")]
     return Outcome(data, comparisons, lines, [f"At {pixels} x {pixels} pixels."])
-
-
-@contextlib.contextmanager
-def repeated_images(files: list[Path], count: int) -> Iterator[Path]:
-    """A folder of as many images as asked for, out of a few; it goes at the end of the block."""
-    with temporary_folder() as folder:
-        _check_disk(files, count, folder)
-        for number, file in zip(range(count), itertools.cycle(files), strict=False):
-            changed = file.read_bytes() + b"toolkit-benchmark-%d" % number
-            (folder / f"{number:07}.jpg").write_bytes(changed)
-        yield folder
-
-
-def _check_disk(files: list[Path], count: int, folder: Path) -> None:
-    needed = count * sum(file.stat().st_size for file in files) // len(files)
-    free = shutil.disk_usage(folder).free
-    if needed > free - SPARED_BYTES:
-        raise ToolkitError(
-            f"{count:,} images take {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB free; "
-            "give smaller --sizes, or another TMPDIR."
-        )
 
 
 def _measure(folder: Path, name: str, settings: Settings) -> Callable[[], Record]:

@@ -1,15 +1,17 @@
 """Snapshot ensemble: several members for the price of one training.
 
-For hundreds of photos of each class. Of few it is no use as it is: their higher learning rate needs
-a warm-up, which the cycles have not. With 20 photos of each class of the public Sign Language
-Digits data set, seed 0, the ensemble got 54.2 % of 321 test photos right, one ordinary training
-93.1 %.
+Measured with 20 photos of each class of the public Sign Language Digits data set,
+EfficientNet-Lite0 at 96 pixels, three snapshots, seeds 0, 1 and 2: the ensemble gets 92.2, 94.1 and
+93.2 % of the test photos right at a log-loss of 0.284, 0.191 and 0.184; the last snapshot alone
+91.9, 91.7 and 94.0 % at 0.577, 0.627 and 0.353. So it is far better at saying how sure it is, and
+hardly more often right.
 
-    python -m recipes.snapshot_ensemble --data ./sign-digits --snapshots 3
+    python -m recipes.snapshot_ensemble --data ./sign-digits --photos 20
 
 The learning rate falls along a cosine and is raised again; the weights at the end of each cycle are
 a member (Huang et al. 2017). They are of one family, so they differ less than separate trainings
-would, and the gain is smaller: `metrics.json` says whether the last alone is as good.
+would, and the gain is smaller: `metrics.json` says whether the last alone is as good. Each cycle
+warms up anew: at once, the highest learning rate would tear up what the cycles before have learned.
 """
 
 from pathlib import Path

@@ -15,8 +15,8 @@ from toolkit.choosing import Choice
 from toolkit.data.table import ImageTable
 from toolkit.ensembles.calibration import TINY as FLOOR
 from toolkit.ensembles.calibration import fit_temperature
+from toolkit.evaluation.validation import measure_validation
 from toolkit.progress import Reporter
-from toolkit.training.calibrated_loss import measure_validation
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

@@ -19,8 +19,8 @@ from toolkit.ensembles.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
+from toolkit.evaluation.validation import measure_validation
 from toolkit.progress import Reporter
-from toolkit.training.calibrated_loss import measure_validation
 
 CLASSES = ["blue", "green", "red"]
 FAST = {

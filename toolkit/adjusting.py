@@ -10,9 +10,9 @@ from toolkit.classifier.model import lower_logits
 from toolkit.data.table import TRAIN, VALIDATION
 from toolkit.ensembles.average import log_probabilities, softmax
 from toolkit.ensembles.calibration import TINY
+from toolkit.evaluation.validation import measure_validation
 from toolkit.preparing import Tunable
 from toolkit.progress import Reporter
-from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.imbalance import log_priors
 
 

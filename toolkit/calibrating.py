@@ -20,12 +20,12 @@ from toolkit.ensembles.report import before_and_after
 from toolkit.ensembles.weighting import IMAGES_FOR_TEMPERATURE
 from toolkit.errors import TooFewToCalibrateError
 from toolkit.evaluation import pictures
+from toolkit.evaluation.validation import measure_validation
 from toolkit.options import FeatureOptions
 from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
 from toolkit.progress import Reporter
 from toolkit.serving.bundle import EXTRA
-from toolkit.training.calibrated_loss import measure_validation
 
 UNSCALED = 1.0
 

@@ -10,10 +10,10 @@ from toolkit.classifier.model import attach_head
 from toolkit.classifier.predictions import predict_table
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
+from toolkit.evaluation.validation import measure_validation
 from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
 from toolkit.progress import Reporter
-from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.unfreezing import Trainable
 

@@ -15,10 +15,10 @@ from toolkit.data.order import steps_per_epoch
 from toolkit.data.stored import labelled_rows, stored_batches
 from toolkit.data.table import TRAIN, VALIDATION
 from toolkit.data.targets import weighted_batches
+from toolkit.evaluation.validation import measure_validation
 from toolkit.options import FinetuneOptions
 from toolkit.probing import FrozenNetwork, Probed
 from toolkit.progress import Reporter
-from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.fine_tuning import fine_tune
 from toolkit.training.imbalance import probe_weights

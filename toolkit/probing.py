@@ -21,9 +21,9 @@ from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
 from toolkit.data.splits import check_classes
 from toolkit.data.table import TRAIN, VALIDATION, ImageTable
+from toolkit.evaluation.validation import measure_validation
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.progress import Reporter
-from toolkit.training.calibrated_loss import measure_validation
 from toolkit.training.imbalance import choose_imbalance, probe_weights
 from toolkit.training.probe import Probe, fit_probe
 

@@ -6,7 +6,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from toolkit.evaluation.metrics import measure
-from toolkit.training.calibrated_loss import TEMPERATURES, CalibratedLoss, measure_validation
+from toolkit.evaluation.validation import measure_validation
+from toolkit.training.calibrated_loss import TEMPERATURES, CalibratedLoss
 
 CLASSES = 5
 

@@ -5,14 +5,11 @@ the same time, and its loss rises: the epoch with the lowest loss is then an ear
 the loss is after the best temperature tells the better network.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from toolkit.evaluation.metrics import measure
 from toolkit.training.losses import CROSS_ENTROPY, make_loss
 from toolkit.training.monitor import CALIBRATED, figure
 
@@ -20,8 +17,6 @@ NAME = figure(CALIBRATED)
 
 TEMPERATURES = tuple(2 ** (k / 4) for k in range(-4, 17))
 """From 1/2 to 16. Between two of them, the lowest loss is hardly lower."""
-
-_CHUNK = 8192
 
 
 class CalibratedLoss(keras.metrics.Metric):
@@ -56,15 +51,3 @@ class CalibratedLoss(keras.metrics.Metric):
     def result(self) -> Any:
         """The lowest mean: in nats."""
         return ops.min(self._sums) / ops.maximum(self._count, 1)
-
-
-def measure_validation(
-    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
-) -> dict[str, Any]:
-    """What `measure` gives, and `calibrated_loss`, by which epochs are compared."""
-    metric = CalibratedLoss()
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    for start in range(0, len(labels), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        metric.update_state(labels[chunk], logits[chunk])
-    return measure(labels, probabilities, classes) | {NAME: float(metric.result())}

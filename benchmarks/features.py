@@ -1,7 +1,6 @@
 """Features: the toolkit's pass over photos against `model.predict` over Keras' own data set.
 
-The same network and weights, the same files, the same size. Fewer than 1,000 photos are repeated
-until they are as many, each with other bytes behind its end, or the toolkit would compute it once.
+The same network and weights, the same files, the same size.
 
 - *toolkit, cold*: `compute_features` with the engine "auto" and an empty cache in each round, from
   the files to all features in memory: reading, decoding, cropping, resizing, network, writing.
@@ -12,20 +11,16 @@ until they are as many, each with other bytes behind its end, or the toolkit wou
   pass takes beyond it is the input pipeline's share.
 
 The end of a pass over Keras' data set waits for tf.data's tuning, whose moments come
-0.01 x (2^k - 1) seconds after its beginning: ..., 5.11, 10.23, 20.47, ... That is a part of what
-`model.predict` takes; its fastest rounds are those that ended right before one.
+0.01 x (2^k - 1) seconds after its beginning: 0.63, 1.27, 2.55, ... For a few hundred photos, that
+is a part of what `model.predict` takes; its fastest rounds are those that ended right before one.
 
 To choose the engine comes before and is not in these figures: converting the network for OpenVINO
 and comparing it with Keras, once for each network. It has a table of its own.
 """
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
-
 import numpy as np
 
-from benchmarks.folders import linked_folder, own_cache, repeated_images
+from benchmarks.folders import linked_folder, own_cache
 from benchmarks.images import describe, keras_images, paths, prepared_images, quiet, read_table
 from benchmarks.measure import alternate, rate_of, seconds_of
 from benchmarks.networks import frozen_network
@@ -38,12 +33,13 @@ from toolkit.probing import FrozenNetwork
 
 COLD, WARM, PREDICT = "toolkit, cold", "toolkit, warm", "model.predict"
 ALONE = "network alone"
-FEWEST_IMAGES, IMAGES = 1000, 2000
+IMAGES = 2000
 
 
 def run(settings: Settings) -> Outcome:
     """Measures images a second, and what it takes to choose the engine."""
-    with own_cache(), _many_images(settings) as table:
+    with own_cache():
+        table = read_table(settings, IMAGES)
         frozen, _ = frozen_network(settings)
         engine = frozen.engine("auto", table)
         choosing = _measure_choosing(frozen, table, settings)
@@ -57,16 +53,6 @@ def run(settings: Settings) -> Outcome:
     ]
     notes = [f"Engine: {engine.name}, {engine.difference:.2g} from Keras (relative)."]
     return Outcome(data, comparisons, notes=notes)
-
-
-@contextlib.contextmanager
-def _many_images(settings: Settings) -> Iterator[ImageTable]:
-    table = read_table(settings, IMAGES)
-    if len(table) >= FEWEST_IMAGES or settings.limit is not None:
-        yield table
-        return
-    with repeated_images(paths(table), FEWEST_IMAGES) as folder:
-        yield read_table(replace(settings, data=str(folder)))
 
 
 def _measure_passes(

@@ -62,7 +62,7 @@ def finetune_members(
             weights; the splits are those of the first.
         snapshots: So many members out of each training: the learning rate falls along a cosine and
             is raised again so many times, and the weights at the end of each are kept (Huang et al.
-            2017, "Snapshot Ensembles"). Nothing is compared with the probe, nothing ends early.
+            2017, "Snapshot Ensembles"), also where the probe is better; nothing ends early.
         calibrate: Scale the ensemble by a temperature found on the validation images. With folds,
             which have none in common, each member is calibrated on its own.
         reject_below: Where the ensemble's highest probability is lower, it gives no label.

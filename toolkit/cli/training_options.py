@@ -107,7 +107,8 @@ training_options = all_of(
         "--warmup",
         type=float,
         metavar="SHARE",
-        help="Of the run, over which the learning rate rises.  [default: 0.1; one-cycle: 0.45]",
+        help="Of the run, or of each cycle, over which the learning rate rises.  "
+        "[default: 0.1; one-cycle: 0.45]",
     ),
     training_option(
         "--clip-norm",

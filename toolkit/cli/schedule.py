@@ -21,7 +21,8 @@ import click
     "--warmup",
     type=float,
     metavar="SHARE",
-    help="Of the run, or of each cycle, over which the rate rises.  [default: 0.1; one-cycle: 0.45]",
+    help="Of the run, or of each cycle, over which the rate rises.  "
+    "[default: 0.1; one-cycle: 0.45]",
 )
 @click.option(
     "--swa",

@@ -44,7 +44,7 @@ def run(settings: Settings) -> Outcome:
     data = describe(read_table(settings))
     records: dict[str, list[Record]] = {}
     with own_cache():
-        for seed in range(settings.repetitions):
+        for seed in range(settings.seed, settings.seed + settings.repetitions):
             keras.backend.clear_session()
             with temporary_folder() as folder:
                 for name, record in _measured(settings, seed, folder).items():

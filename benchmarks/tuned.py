@@ -29,7 +29,7 @@ from toolkit.unfreezing import make_trainable
 
 PROBE, ZEROS, RANDOM = "probe", "zeros", "random weights"
 
-UNBEATEN = {"loss": math.inf, "accuracy": 0.0}
+UNBEATEN = {"calibrated_loss": math.inf, "loss": math.inf, "accuracy": 0.0}
 """What training starts from, so that its best epoch is kept."""
 
 

@@ -19,7 +19,7 @@ from toolkit.data.prepare import Preparation
 from toolkit.data.scan import scan
 from toolkit.data.sources import list_source
 from toolkit.data.table import TRAIN, VALIDATION
-from toolkit.evaluation.metrics import measure
+from toolkit.evaluation.validation import measure_validation
 from toolkit.probing import FrozenNetwork, compute_split_features, fit_on_features
 from toolkit.progress import Reporter
 
@@ -144,7 +144,7 @@ def test_an_exact_engines_features_are_what_the_probe_is_measured_on(frozen, pho
     validation = features.split(VALIDATION)
     probabilities = probed.probe.predict(validation.values)
     classes = features.table.classes
-    assert probed.metrics == measure(validation.table.labels, probabilities, classes)
+    assert probed.metrics == measure_validation(validation.table.labels, probabilities, classes)
     assert len(list(cache_folder().glob("features/*"))) == 1, "none are computed twice"
     assert said == []
 
@@ -170,10 +170,10 @@ def test_validation_metrics_are_of_exact_features_whatever_the_probe_is_fitted_o
     by_keras = frozen.features(validation.table, keras_engine(frozen.model))
     np.testing.assert_allclose(exact.values, by_keras.values, rtol=1e-4, atol=1e-5)
     labels, classes = validation.table.labels, features.table.classes
-    assert probed.metrics == measure(labels, probed.probe.predict(exact.values), classes)
+    assert probed.metrics == measure_validation(labels, probed.probe.predict(exact.values), classes)
     assert (
         probed.metrics["loss"]
-        != measure(labels, probed.probe.predict(validation.values), classes)["loss"]
+        != measure_validation(labels, probed.probe.predict(validation.values), classes)["loss"]
     )
     train = features.split(TRAIN)
     refitted = probing._fit(features, "none")
@@ -210,7 +210,7 @@ def test_where_rounding_changes_the_probe_features_are_computed_again_in_float32
     validation = probed.features.split(VALIDATION)
     probabilities = probed.probe.predict(validation.values)
     classes = features.table.classes
-    assert probed.metrics == measure(validation.table.labels, probabilities, classes)
+    assert probed.metrics == measure_validation(validation.table.labels, probabilities, classes)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,14 @@ class TestLearningCurves:
         assert lines["probe: 90.0 %"].get_linestyle() == "--"
         assert lines["best epoch, 3: 97.0 %"].get_xdata() == 3
 
+    def test_the_calibrated_loss_is_a_curve_of_its_own(self):
+        rows = [row | {"val_calibrated_loss": 0.3 - 0.01 * row["epoch"]} for row in history(8)]
+        loss, accuracy = learning_curves_figure(rows, PROBE, "calibrated_loss").axes
+        lines = {line.get_label(): line for line in loss.lines}
+        assert lines["validation, calibrated"].get_ydata()[-1] == pytest.approx(0.22)
+        assert lines["best epoch, 8: 0.1500"].get_xdata() == 8
+        assert "validation, calibrated" not in {line.get_label() for line in accuracy.lines}
+
     def test_without_history_only_the_probe(self):
         for axes in learning_curves_figure([], PROBE).axes:
             assert len(axes.lines) == 1

@@ -26,7 +26,7 @@ def learning_curves(
 
     Args:
         history: One row for each epoch with `epoch` (from 1), `loss`, `accuracy`, `val_loss` and
-            `val_accuracy`; other keys are passed over. May be empty.
+            `val_accuracy`, perhaps `val_calibrated_loss`; other keys are passed over. May be empty.
         probe: The probe's `loss` and `accuracy` on validation.
         path: The PNG file to write.
         monitor: "calibrated_loss", "loss" or "accuracy": which tells the best epoch.
@@ -57,10 +57,13 @@ def _panel(axes: Axes, name: str, history: Sequence[Row], probe: float, best: Ro
     written = canvas.percent if name == "accuracy" else "{:.4f}".format
     epochs = [row["epoch"] for row in history]
     marker = "o" if len(history) <= 30 else ""
+    calibrated = f"val_calibrated_{name}"
     curves = {
         "training": ([row[name] for row in history], canvas.BLUE),
         "validation": ([row[f"val_{name}"] for row in history], canvas.VERMILLION),
     }
+    if all(calibrated in row for row in history):  # It may tell the best epoch.
+        curves["validation, calibrated"] = [row[calibrated] for row in history], canvas.GREEN
     for label, (values, colour) in curves.items() if history else ():
         axes.plot(epochs, values, marker=marker, ms=4, lw=1.8, color=colour, label=label)
     axes.axhline(probe, ls="--", lw=1.5, color=canvas.INK, label=f"probe: {written(probe)}")

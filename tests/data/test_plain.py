@@ -41,6 +41,12 @@ def table(folder):
     return scan(list_source(folder), 10**8, lambda items, *_: items)
 
 
+@pytest.fixture(autouse=True)
+def each_kind_has_its_reader(monkeypatch):
+    """However few there are, or nothing would be compared."""
+    monkeypatch.setattr("toolkit.data.batches.FEWEST_PLAIN", 0)
+
+
 def by_row(table, preparation):
     batches = image_batches(table, preparation, 4)
     return {row: image for rows, images in batches for row, image in zip(rows, images, strict=True)}
@@ -64,6 +70,15 @@ def test_a_plain_jpeg_gives_the_same_pixels_as_any_other(table, size, crop):
     assert fast.keys() == slow.keys()
     for row, image in fast.items():
         np.testing.assert_array_equal(image, slow[row], err_msg=table.paths[row])
+
+
+def test_few_of_a_kind_are_read_as_any_file(table, monkeypatch):
+    def none(preparation, kind):
+        raise AssertionError("to build a reader takes longer than it saves")
+
+    monkeypatch.setattr("toolkit.data.batches.FEWEST_PLAIN", len(table) + 1)
+    monkeypatch.setattr("toolkit.data.batches.make_plain_reader", none)
+    assert len(by_row(table, Preparation(16, 16))) > len(table) - 2
 
 
 def test_what_is_shrunk_while_decoded_or_padded_is_read_in_the_usual_way(table):

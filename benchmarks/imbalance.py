@@ -11,10 +11,9 @@ equal ratios; validation and test photos stay as they are.
 Macro-F1 is the mean over classes, whatever their size. It is measured on the test photos, and on
 all that training and validation have not seen: the test photos, and the training photos that were
 taken out. Of these the last class has most, so each class counts the same there. They are several
-times as many, and a photo more or less hardly shows. Each round's
-seed shares out the photos anew. How `auto` does it, and how the best epoch is found, was settled
-by looking at seeds 0 to 11; so that it is judged by photos that had no say in it, this is measured
-from `--seed 13` on.
+times as many, and a photo more or less hardly shows. Each round's seed shares out the photos anew.
+How `auto` does it, and how the best epoch is found, was settled by looking at seeds 0 to 11; to be
+judged by photos that had no say in it, this is measured from `--seed 13` on.
 """
 
 import csv

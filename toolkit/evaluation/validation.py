@@ -16,8 +16,8 @@ def measure_validation(
 ) -> dict[str, Any]:
     """What `measure` gives, and `calibrated_loss`, by which epochs are compared."""
     metric = CalibratedLoss()
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     for start in range(0, len(labels), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        metric.update_state(labels[chunk], logits[chunk])
+        logits = np.log(np.maximum(probabilities[chunk], np.finfo(np.float32).tiny))
+        metric.update_state(labels[chunk], logits)
     return measure(labels, probabilities, classes) | {NAME: float(metric.result())}

@@ -2,7 +2,8 @@
 
 The same photos (at most 512), batch size, optimizer and augmentation, an epoch in each round after
 one that is not counted, since Keras traces the step anew where another kind of input came before.
-Validation and checkpoints are left out for all.
+Validation and checkpoints are left out for all, and so is the end of `fit` after its last batch: it
+waits for tf.data's tuning there, by chance for as long as the epoch took.
 
 - *cached activations*: the default top stages of the network, trained on what the frozen stages
   below gave for augmented views, as `toolkit finetune` does by default.
@@ -19,13 +20,14 @@ and adds up the toolkit's default number of epochs with and without it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.folders import own_cache
 from benchmarks.images import describe, read_table
-from benchmarks.measure import alternate, rate_of, seconds_of
+from benchmarks.measure import alternate, rate_to_last_batch, seconds_of
 from benchmarks.networks import frozen_network
 from benchmarks.outcome import Comparison, Outcome, compare
 from benchmarks.settings import Settings
@@ -94,8 +96,8 @@ class _Training:
     @property
     def epoch(self) -> Callable[[], float]:
         """Measures an epoch's images a second."""
-        source = self._source
-        return self._rate(lambda: fit(source.model, source.training(range(1)), self._steps))
+        model, steps = self._source.model, self._steps
+        return self._rate(lambda **how: fit(model, self._source.training(range(1)), steps, **how))
 
     @property
     def bare_epoch(self) -> Callable[[], float]:
@@ -105,10 +107,10 @@ class _Training:
             for parts in zip(*self._source.training(range(1)), strict=True)
         )
         model, batch = self._source.model, self._frozen.options.batch_size
-        return self._rate(lambda: model.fit(inputs, labels, batch_size=batch, verbose=0))
+        return self._rate(partial(model.fit, inputs, labels, batch_size=batch, verbose=0))
 
-    def _rate(self, train: Callable[[], object]) -> Callable[[], float]:
-        measure = rate_of(train, self.images)
+    def _rate(self, train: Callable[..., object]) -> Callable[[], float]:
+        measure = rate_to_last_batch(train, self.images)
 
         def after_another() -> float:
             train()

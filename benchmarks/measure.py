@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import keras
+
 Measured = TypeVar("Measured")
 Clock = Callable[[], float]
 
@@ -61,3 +63,38 @@ def rate_of(
     """A contestant that measures how many of `count` things a function does in a second."""
     seconds = seconds_of(function, clock)
     return lambda: count / seconds()
+
+
+def rate_to_last_batch(
+    loop: Callable[..., object], count: int, clock: Clock = time.perf_counter
+) -> Callable[[], float]:
+    """A contestant that measures how many of `count` images a loop of Keras does in a second.
+
+    The clock stops when the last batch is done: after it, closing Keras' data set may wait for
+    tf.data's tuning, by chance for as long as the whole loop took.
+
+    Args:
+        loop: `fit` or `predict` of a model; takes the keyword argument `callbacks`.
+        count: Images.
+        clock: Seconds.
+    """
+
+    def measure() -> float:
+        moments = [clock()]
+        noting = _EachBatch(lambda: moments.append(clock()))
+        loop(callbacks=[noting])
+        return count / (moments[-1] - moments[0])
+
+    return measure
+
+
+class _EachBatch(keras.callbacks.Callback):
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self._call = call
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        self._call()
+
+    def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
+        self._call()

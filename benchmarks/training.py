@@ -1,6 +1,7 @@
 """Training steps as the main job makes them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,6 +33,6 @@ def compile_model(model: keras.Model, options: FinetuneOptions, steps: int) -> N
     fine_tuning.compile_model(model, options.optimization(rate, options.precision), steps)
 
 
-def fit(model: keras.Model, batches: Iterable, steps: int) -> None:
-    """Trains so many steps."""
-    model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+def fit(model: keras.Model, batches: Iterable, steps: int, **further: Any) -> None:
+    """Trains so many steps; `further` is what Keras' `fit` takes."""
+    model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0, **further)

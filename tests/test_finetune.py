@@ -207,9 +207,9 @@ def test_the_record_is_enough_to_repeat_the_run(finished, tmp_path, monkeypatch)
 def test_the_probe_is_kept_where_fine_tuning_fails(finished, images, tmp_path, monkeypatch):
     module = sys.modules["toolkit.probing"]
     probes = []
-    fit_probe = module.fit_probe
+    fit = module.fit_probe_once
     monkeypatch.setattr(
-        module, "fit_probe", lambda *a, **k: probes.append(fit_probe(*a, **k)) or probes[-1]
+        module, "fit_probe_once", lambda *a, **k: probes.append(fit(*a, **k)) or probes[-1]
     )
     options = TINY | {"epochs": 1, "unfreeze": 1, "learning_rate": 0.5, "seed": 6}
     monkeypatch.setenv("TOOLKIT_CACHE", str(tmp_path / "cache"))

@@ -16,8 +16,9 @@ from toolkit.errors import OptionError
 from toolkit.files import appearing, cache_folder
 
 SAMPLES = "samples"
-KINDS = ("features", "views", "networks", SAMPLES)
-"""Pooled features; activations of augmented views; converted networks; sample data sets."""
+KINDS = ("features", "probes", "views", "networks", SAMPLES)
+"""Pooled features; what was fitted on them; activations of augmented views; converted networks;
+sample data sets."""
 
 DEFAULT_SIZE = "20GB"
 

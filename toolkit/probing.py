@@ -25,7 +25,8 @@ from toolkit.evaluation.validation import measure_validation
 from toolkit.options import FeatureOptions, FinetuneOptions
 from toolkit.progress import Reporter
 from toolkit.training.imbalance import choose_imbalance, probe_weights
-from toolkit.training.probe import Probe, fit_probe
+from toolkit.training.kept_probe import fit_probe_once
+from toolkit.training.probe import Probe
 
 LARGEST_CHANGE = 0.002
 """Of validation accuracy, that the engine's rounding may make."""
@@ -149,7 +150,7 @@ def fit_on_features(
     treatment = choose_imbalance(imbalance, features.split(TRAIN).table.labels)
     if treatment.why:
         frozen.reporter.say(f"--imbalance {imbalance} takes {treatment.name}: {treatment.why}.")
-    return fit_checked(frozen, features, engine, functools.partial(_fit, imbalance=imbalance))
+    return fit_checked(frozen, features, engine, functools.partial(_fit, frozen))
 
 
 def fit_checked(
@@ -199,14 +200,16 @@ def _sure_change(rounded: np.ndarray, exact: np.ndarray) -> float:
     return float(abs(difference.mean()) - 1.96 * difference.std() / np.sqrt(len(difference)))
 
 
-def _fit(features: Features, imbalance: str) -> Probe:
+def _fit(frozen: FrozenNetwork[FinetuneOptions], features: Features) -> Probe:
     train, validation = features.split(TRAIN), features.split(VALIDATION)
     labels, classes = train.table.labels, len(features.table.classes)
-    return fit_probe(
+    return fit_probe_once(
         train.values,
         labels,
         validation.values,
         validation.table.labels,
-        classes=classes,
-        class_weights=probe_weights(imbalance, labels, classes),
+        classes,
+        probe_weights(frozen.options.imbalance, labels, classes),
+        network=frozen.model.name,
+        keep=frozen.options.cache_size > 0,
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.measure import alternate, rate_of, seconds_of
+from benchmarks.measure import alternate, rate_of, rate_to_last_batch, seconds_of
 from benchmarks.outcome import Comparison, compare, shown
 
 
@@ -37,6 +37,19 @@ def test_seconds_and_rates_are_those_of_the_clock():
         "fast": rate_of(lambda: machine.work(2), 10, machine.clock),
     }
     assert alternate(2, contestants) == {"slow": [4.0, 4.0], "fast": [5.0, 5.0]}
+
+
+@pytest.mark.parametrize("moment", ["on_train_batch_end", "on_predict_batch_end"])
+def test_what_comes_after_the_last_batch_does_not_count(moment):
+    machine = Machine()
+
+    def loop(callbacks):
+        for batch in range(3):
+            machine.work(2)
+            getattr(callbacks[0], moment)(batch)
+        machine.work(100)
+
+    assert rate_to_last_batch(loop, 12, machine.clock)() == 2
 
 
 def test_every_measurement_is_said():

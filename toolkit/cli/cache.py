@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--clear",
-    metavar="all|features|views|networks|samples",
+    metavar="all|features|probes|views|networks|samples",
     help="Delete all of it, or one kind. Nothing is lost but the time to compute it again.",
 )
 @click.option(
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 def cache(clear: str | None, shrink_to: str | None, as_json: bool) -> None:
     """Show what is in the cache, or make room in it.
 
-    features: what frozen networks give for images. views: the same for augmented views, to train
-    on. networks: networks converted for this machine's CPU. samples: sample data sets.
+    features: what frozen networks give for images. probes: what was fitted on these. views: what
+    frozen stages give for augmented views, to train on. networks: networks converted for this
+    machine's CPU. samples: sample data sets.
 
     \b
     Examples:

@@ -145,7 +145,7 @@ def test_an_unknown_kind_is_not_cleared():
     with pytest.raises(OptionError) as error:
         clear("weights")
     assert str(error.value) == (
-        "--clear must be one of all, features, views, networks, samples. Received: 'weights'"
+        "--clear must be one of all, features, probes, views, networks, samples. Received: 'weights'"
     )
     assert len(entries()) == 1
 

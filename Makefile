@@ -1,10 +1,11 @@
 # make demo: sets up and runs the main job on the sample in the package.
 # make test: sets up and passes lint, types and all tests.
+# make quick: the same without the slow tests.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test quick check clean
 
 demo: $(VENV)/.run
 	$(BIN)/toolkit finetune --data sample:digits --backbone efficientnet-lite0
@@ -12,11 +13,14 @@ demo: $(VENV)/.run
 test: $(VENV)/.test
 	$(MAKE) check
 
+quick: $(VENV)/.test
+	$(MAKE) check TESTS='not slow'
+
 check:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m '$(TESTS)'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

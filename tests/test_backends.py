@@ -20,6 +20,8 @@ from tests.training.test_fine_tuning import (
 )
 from tests.training.test_unfreezing import unfrozen_in_every_way
 
+pytestmark = pytest.mark.slow
+
 QUICKLY_COMPILED = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 JAX = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICKLY_COMPILED}
 

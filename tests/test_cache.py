@@ -144,9 +144,8 @@ def test_an_unknown_kind_is_not_cleared():
     make(1)
     with pytest.raises(OptionError) as error:
         clear("weights")
-    assert str(error.value) == (
-        "--clear must be one of all, features, probes, views, networks, samples. Received: 'weights'"
-    )
+    known = "all, features, probes, views, networks, samples"
+    assert str(error.value) == f"--clear must be one of {known}. Received: 'weights'"
     assert len(entries()) == 1
 
 

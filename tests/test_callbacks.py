@@ -15,6 +15,8 @@ from toolkit.errors import MissingPackageError, NotWritableError
 from toolkit.serving.bundle import Bundle
 from toolkit.training.ending import BAD_LOSS, BUDGET, CALLBACK
 
+pytestmark = pytest.mark.slow
+
 SMALLER = SMALL | {"unfreeze": 1, "epochs": 2, "engine": "keras"}
 
 

@@ -20,6 +20,8 @@ from tests.conftest import ROOT, SMALL, write_images
 from toolkit.errors import DiskFullError, ResumeError
 from toolkit.serving.bundle import find_bundle, versions
 
+pytestmark = pytest.mark.slow
+
 DYING = """if True:
     import importlib, os, signal, sys
     place, call = sys.argv[1], int(sys.argv[2])

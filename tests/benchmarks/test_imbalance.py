@@ -8,6 +8,8 @@ from benchmarks.settings import Settings
 from tests.conftest import COLOURS, write_images
 from tests.tiny import NAME
 
+pytestmark = pytest.mark.slow
+
 ROWS = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b"), ("b", "a"), ("b", "b")]
 
 

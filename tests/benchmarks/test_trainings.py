@@ -9,6 +9,8 @@ from benchmarks.trainings import accuracy, by_seed, figures, means, train_all
 from benchmarks.tuned import PROBE, RANDOM, ZEROS, tuned
 from tests.conftest import SMALL
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings(say=lambda line: None, image_size=32, repetitions=2, epochs=1)
 
 

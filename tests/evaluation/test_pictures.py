@@ -139,7 +139,7 @@ class TestReliability:
 
 class TestLearningCurves:
     def test_curves_probe_and_best_epoch(self):
-        loss, accuracy = learning_curves_figure(history(8, best=3), PROBE).axes
+        loss, accuracy = learning_curves_figure(history(8, best=3), PROBE, 3).axes
         labels = [text.get_text() for text in loss.get_legend().get_texts()]
         assert labels == ["training", "validation", "probe: 0.2500", "best epoch, 3: 0.1000"]
         lines = {line.get_label(): line for line in accuracy.lines}
@@ -151,7 +151,7 @@ class TestLearningCurves:
 
     def test_the_calibrated_loss_is_a_curve_of_its_own(self):
         rows = [row | {"val_calibrated_loss": 0.3 - 0.01 * row["epoch"]} for row in history(8)]
-        loss, accuracy = learning_curves_figure(rows, PROBE, "calibrated_loss").axes
+        loss, accuracy = learning_curves_figure(rows, PROBE, 8).axes
         lines = {line.get_label(): line for line in loss.lines}
         assert lines["validation, calibrated"].get_ydata()[-1] == pytest.approx(0.22)
         assert lines["best epoch, 8: 0.1500"].get_xdata() == 8
@@ -163,19 +163,21 @@ class TestLearningCurves:
             assert axes.get_xlabel() == "no epoch of fine-tuning was run"
 
     def test_one_epoch_is_one_tick(self):
-        figure = learning_curves_figure(history(1, best=1), PROBE)
+        figure = learning_curves_figure(history(1, best=1), PROBE, 1)
         figure.draw_without_rendering()
         axes = figure.axes[0]
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
 
-    def test_diverged_epochs_are_never_the_best(self, tmp_path):
+    def test_no_best_epoch_is_not_marked(self):
+        assert "best" not in " ".join(texts(learning_curves_figure(history(3), PROBE)))
+
+    def test_diverged_epochs_can_be_drawn(self, tmp_path):
         rows = [row | {"val_loss": float("nan")} for row in history(3)]
-        assert "best" not in " ".join(texts(learning_curves_figure(rows, PROBE)))
         rows[1]["val_loss"] = 5.0
         rows[2]["loss"] = float("inf")
-        assert "best epoch, 2: 5.0000" in texts(learning_curves_figure(rows, PROBE))
-        pictures.learning_curves(rows, PROBE, tmp_path / "curves.png")
+        assert "best epoch, 2: 5.0000" in texts(learning_curves_figure(rows, PROBE, 2))
+        pictures.learning_curves(rows, PROBE, tmp_path / "curves.png", 2)
 
 
 class TestConfusionMatrix:

@@ -13,7 +13,10 @@ from toolkit.training.optimization import Optimization
 from toolkit.training.schedules import plateau_factor
 
 # Keras reads its variables in a way that NumPy 2 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.slow,
+]
 
 EPOCHS, STEPS = 6, 3
 

@@ -13,7 +13,10 @@ from toolkit.training.fine_tuning import compile_model, fine_tune
 from toolkit.training.optimization import BFLOAT16, FLOAT16, FLOAT32, Optimization
 from toolkit.training.precision import computing_in, fastest_precision, inner, seconds_of_a_step
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.slow,
+]
 
 HALVES = [BFLOAT16, FLOAT16]
 

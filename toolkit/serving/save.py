@@ -20,7 +20,6 @@ from toolkit.serving import records
 from toolkit.serving.bundle import EXTRA, Bundle, publish, write_json
 from toolkit.serving.export import export_saved_model
 from toolkit.serving.parity import check_parity
-from toolkit.training.monitor import CALIBRATED, figure
 
 PARITY_IMAGES = 64
 STEPS = 4
@@ -128,8 +127,7 @@ def _draw(trained: Trained, extra: Path) -> None:
 def _draw_training(trained: Trained, preparation: Preparation, extra: Path) -> None:
     options, probe = trained.run["options"], trained.metrics["probe"]
     curves = extra / "learning_curves.png"
-    best_by = figure(options.get("monitor", CALIBRATED))
-    pictures.learning_curves(trained.history, probe, curves, best_by)
+    pictures.learning_curves(trained.history, probe, curves, trained.run.get("best_epoch", 0))
     views = Views(options.get("augment", NONE), options["seed"], records.DRAWS)
     if views.augment is not None:
         train = trained.table.split(TRAIN)

@@ -1,6 +1,5 @@
 """How loss and accuracy went over the epochs, and what the probe had reached before."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -17,40 +16,33 @@ def learning_curves(
     history: Sequence[Row],
     probe: Mapping[str, float],
     path: str | os.PathLike[str],
-    monitor: str = "loss",
+    best_epoch: int = 0,
 ) -> None:
     """Draws the loss and the accuracy of training and validation over the epochs.
 
-    The best epoch by a figure of validation is marked; the probe's result on
-    validation is a dashed line, which fine-tuning has to beat.
+    The best epoch is marked; the probe's result on validation is a dashed line, which fine-tuning
+    has to beat.
 
     Args:
         history: One row for each epoch with `epoch` (from 1), `loss`, `accuracy`, `val_loss` and
             `val_accuracy`, perhaps `val_calibrated_loss`; other keys are passed over. May be empty.
         probe: The probe's `loss` and `accuracy` on validation.
         path: The PNG file to write.
-        monitor: "calibrated_loss", "loss" or "accuracy": which tells the best epoch.
+        best_epoch: From 1; 0: none was better than what training started from.
     """
-    canvas.save(learning_curves_figure(history, probe, monitor), path)
+    canvas.save(learning_curves_figure(history, probe, best_epoch), path)
 
 
 def learning_curves_figure(
-    history: Sequence[Row], probe: Mapping[str, float], monitor: str = "loss"
+    history: Sequence[Row], probe: Mapping[str, float], best_epoch: int = 0
 ) -> Figure:
     """Gives the figure that `learning_curves` saves."""
     figure = canvas.new_figure(10, 4.6)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08, wspace=0.05)
-    best = best_row(history, monitor)
+    best = next((row for row in history if row["epoch"] == best_epoch), None)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _panel(axes, name, history, float(probe[name]), best)
     return figure
-
-
-def best_row(history: Sequence[Row], monitor: str = "loss") -> Row | None:
-    """Gives the first row with the best figure of validation, None where no loss is a number."""
-    finite = [row for row in history if math.isfinite(row["val_loss"])]
-    sign = -1 if monitor == "accuracy" else 1
-    return min(finite, key=lambda row: sign * row[f"val_{monitor}"], default=None)
 
 
 def _panel(axes: Axes, name: str, history: Sequence[Row], probe: float, best: Row | None) -> None:

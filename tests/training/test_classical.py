@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
+from tests.training.test_probe import scaler_of
 from toolkit.errors import UnknownNameError
 from toolkit.training.classical import (
     CLASSIFIERS,
@@ -46,7 +47,8 @@ def sklearns(name, setting, features, labels):
         KNN: lambda k: KNeighborsClassifier(k),
         RBF_SVM: lambda C, gamma: SVC(C=C, gamma=gamma, break_ties=True),
     }
-    return make_pipeline(StandardScaler(), makers[name](**setting)).fit(features, labels)
+    scaler = FrozenEstimator(scaler_of(features))
+    return make_pipeline(scaler, makers[name](**setting)).fit(features, labels)
 
 
 @pytest.fixture(params=[2, 4], scope="module")

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from toolkit.training import probe as probe_module
 from toolkit.training.imbalance import class_weights
-from toolkit.training.probe import STRENGTHS, Probe, fit_probe
+from toolkit.training.probe import STRENGTHS, Probe, feature_moments, fit_probe
 
 
 def make_data(count: int = 300, width: int = 12, classes: int = 4, seed: int = 0):
@@ -26,11 +26,18 @@ def data():
     return *make_data(), *make_data(200, seed=1)
 
 
+def scaler_of(features) -> StandardScaler:
+    """scikit-learn's, with the mean variance of all columns that vary added to each one's."""
+    scaler = StandardScaler().fit(features.astype(np.float64))
+    scaler.scale_ = np.sqrt(scaler.var_ + scaler.var_[scaler.var_ > 0].mean())
+    return scaler
+
+
 def sklearns(features, labels, strength: float, class_weight=None):
     """The same objective: C times the sum of losses, plus half the squared weights."""
     # With two classes, scikit-learn has one vector of weights: the difference of our two.
     share = 2 if labels.max() == 1 else 1
-    scaler = StandardScaler().fit(features.astype(np.float64))
+    scaler = scaler_of(features)
     model = LogisticRegression(
         C=share / (len(labels) * strength),
         tol=1e-10,
@@ -262,13 +269,20 @@ def test_constant_columns_change_nothing(data, constant):
     assert np.abs(probe.kernel[[3, 8]]).max() < 1e-3
 
 
-def test_a_columns_scale_and_offset_do_not_matter(data):
-    scale = np.float32(2.0) ** np.arange(-6, 6)
+def test_scale_and_offset_do_not_matter(data):
+    offset = np.arange(12, dtype=np.float32)
     one = fit_probe(*data, 4)
-    two = fit_probe(data[0] * scale + 2, data[1], data[2] * scale + 2, data[3], 4)
+    two = fit_probe(data[0] * 8 + offset, data[1], data[2] * 8 + offset, data[3], 4)
 
     assert one.strength == two.strength
-    np.testing.assert_allclose(two.predict(data[2] * scale + 2), one.predict(data[2]), atol=5e-3)
+    np.testing.assert_allclose(two.predict(data[2] * 8 + offset), one.predict(data[2]), atol=5e-3)
+
+
+def test_a_column_that_hardly_varies_in_training_does_not_shout_where_it_does(data):
+    quiet, loud = (np.zeros([len(rows), 1], np.float32) for rows in (data[0], data[2]))
+    quiet[0], loud[:] = 1e-3, 3.0
+    mean, deviation = feature_moments(np.hstack([data[0], quiet]))
+    assert np.abs((np.hstack([data[2], loud]) - mean) / deviation).max() < 10
 
 
 def test_a_class_without_validation_images_is_no_matter(data):

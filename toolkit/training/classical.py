@@ -113,7 +113,7 @@ def fit_classical(
 ) -> Classical:
     """Fits a classifier for each setting of its grid and takes the lowest validation loss.
 
-    Features are standardized with the training split's mean and deviation. Logistic regression
+    Features are standardized as the probe does (`feature_moments`). Logistic regression
     gives probabilities; the decisions of the others (distances from planes, and for knn the
     logarithms of the neighbours' shares, each class with 1 / K of a neighbour more) become
     probabilities by a softmax of them times one scale, that with the lowest validation loss: so

@@ -8,7 +8,7 @@ from toolkit.data.table import ImageTable
 from toolkit.training.probe import fit_probe
 
 FOLDS = 5
-STRENGTH = 0.1
+STRENGTH = 0.03
 """The probe's L2: a strong one, which does not follow single wrong labels."""
 
 NEIGHBOURS = 10

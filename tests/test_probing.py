@@ -176,7 +176,7 @@ def test_validation_metrics_are_of_exact_features_whatever_the_probe_is_fitted_o
         != measure_validation(labels, probed.probe.predict(validation.values), classes)["loss"]
     )
     train = features.split(TRAIN)
-    refitted = probing._fit(features, "none")
+    refitted = probing._fit(frozen, features)
     np.testing.assert_array_equal(probed.probe.kernel, refitted.kernel)
     assert len(train.values) == len(train.table)
 

@@ -81,20 +81,12 @@ def rate_to_last_batch(
 
     def measure() -> float:
         moments = [clock()]
-        noting = _EachBatch(lambda: moments.append(clock()))
+
+        def note(*_: object, **__: object) -> None:
+            moments.append(clock())
+
+        noting = keras.callbacks.LambdaCallback(on_train_batch_end=note, on_predict_batch_end=note)
         loop(callbacks=[noting])
         return count / (moments[-1] - moments[0])
 
     return measure
-
-
-class _EachBatch(keras.callbacks.Callback):
-    def __init__(self, call: Callable[[], None]) -> None:
-        super().__init__()
-        self._call = call
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        self._call()
-
-    def on_predict_batch_end(self, batch: int, logs: object = None) -> None:
-        self._call()

@@ -34,6 +34,7 @@ from toolkit.classifier.model import logits_model
 from toolkit.data.streams import ahead
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views, content_numbers
+from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 
 IMAGES = 512
 BATCH_SIZE = 32
@@ -148,7 +149,8 @@ def _measure_training(
         name: rate_of(lambda batches=batches: fit(model, batches, STEPS), STEPS * size)  # type: ignore[misc]
         for name, batches in pairs.items()
     }
-    return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)
+    with fast_depthwise_gradients(model):
+        return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)
 
 
 def _shares(drawn: list[float], trained: dict[str, list[float]]) -> Comparison:

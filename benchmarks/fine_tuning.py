@@ -5,14 +5,19 @@ one that is not counted, since Keras traces the step anew where another kind of 
 Validation and checkpoints are left out for all, and so is the end of `fit` after its last batch: it
 waits for tf.data's tuning there, by chance for as long as the epoch took.
 
+- *Keras' guide*: "Transfer learning & fine-tuning" (https://keras.io/guides/transfer_learning), its
+  second phase: everything unfrozen, augmentation layers in the model, the images resized and kept
+  in memory by `image_dataset_from_directory(...).cache()`. One epoch before all rounds fills it.
 - *cached activations*: the default top stages of the network, trained on what the frozen stages
   below gave for augmented views, as `toolkit finetune` does by default.
 - *images, same stages*: the same stages trained from the images (`--views 0`): each step decodes,
   augments, and runs the frozen stages.
-- *images, whole network*: the same with all stages trained, as after a plain
-  `base.trainable = True`; BatchNorm stays frozen.
-- *bare fit*: `model.fit` over arrays in memory, of the same activations, or of images that are
-  prepared and augmented already: what any pipeline could reach at best.
+- *images, whole network*: the same with all stages trained; BatchNorm stays frozen.
+- *bare fit*: `model.fit` of the same network over arrays in memory, of the same activations, or of
+  images that are prepared and augmented already: what any pipeline could reach at best.
+
+All but the guide compute the gradients of wide depthwise kernels in parts, as `toolkit finetune`
+does. *As TensorFlow computes them* is the cached activations without that.
 
 The activations must be computed first. The last table has what that takes with an empty cache
 (to convert the frozen stages for the engine, to run them over all views and the validation photos),
@@ -20,45 +25,55 @@ and adds up the toolkit's default number of epochs with and without it.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from benchmarks.folders import own_cache
+from benchmarks import guide
+from benchmarks.folders import link, own_cache, temporary_folder
 from benchmarks.images import describe, read_table
 from benchmarks.measure import alternate, rate_to_last_batch, seconds_of
-from benchmarks.networks import frozen_network
+from benchmarks.networks import frozen_network, load_network
 from benchmarks.outcome import Comparison, Outcome, compare
 from benchmarks.settings import Settings
 from benchmarks.training import compile_model, fit, make_classifier
 from toolkit.data.order import steps_per_epoch
+from toolkit.data.sources import list_source
 from toolkit.data.splits import assign_splits, check_classes
 from toolkit.data.table import TRAIN, ImageTable
+from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 from toolkit.tuning import TrainingData, make_training_data
 
 IMAGES = 512
 EPOCHS = 6
-CACHED, STAGES, WHOLE = "cached activations", "images, same stages", "images, whole network"
+GUIDE, WHOLE, STAGES = "Keras' guide", "images, whole network", "images, same stages"
+CACHED, PLAIN = "cached activations", "cached, as TensorFlow computes gradients"
 MAKING = "computing the activations"
 BARE = {CACHED: "bare fit, activations", STAGES: "bare fit, images"}
 
 
 def run(settings: Settings) -> Outcome:
     """Measures images a second of training, and the time of whole trainings."""
-    with own_cache():
+    with own_cache(), temporary_folder() as folder:
         # The limit is of training photos; the two other splits come on top.
         limited = read_table(settings, round(IMAGES / 0.7))
         check_classes(limited)
         table = assign_splits(limited, (0.7, 0.15, 0.15), 0)
         epochs = settings.epochs or EPOCHS
         cached = _Training(settings, table, epochs=epochs)
+        plain = _Training(settings, table, nullcontext, epochs=epochs)
         stages = _Training(settings, table, epochs=epochs, views=0)
         everything = len(cached.network.backbone.stages)
         whole = _Training(settings, table, epochs=epochs, views=0, unfreeze=everything)
         contestants = {
+            GUIDE: _guide_epoch(settings, table, folder),
             WHOLE: whole.epoch,
             STAGES: stages.epoch,
+            PLAIN: plain.epoch,
             CACHED: cached.epoch,
             BARE[CACHED]: cached.bare_epoch,
             BARE[STAGES]: stages.bare_epoch,
@@ -72,19 +87,26 @@ def run(settings: Settings) -> Outcome:
     for name in BARE.values():
         del measured[name]
     comparisons = [
-        compare("Training alone", "images/s", measured, STAGES),
+        compare("Training alone", "images/s", measured, GUIDE),
+        compare("The same stages", "images/s", _without(measured, GUIDE, WHOLE), STAGES),
         Comparison("Through the pipeline", "images/s", pairs, BARE, "a bare fit of the same"),
-        _whole_trainings(measured, making, cached.images, epochs),
+        _whole_trainings(_without(measured, PLAIN), making, cached.images, epochs),
     ]
     return Outcome(data, comparisons, notes=notes)
 
 
 class _Training:
-    """A model with its source of batches, compiled."""
+    """A model with its source of batches, compiled, and how its gradients are computed."""
 
-    def __init__(self, settings: Settings, table: ImageTable, **changes: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        table: ImageTable,
+        computing: Callable[[keras.Model], AbstractContextManager] = fast_depthwise_gradients,
+        **changes: Any,
+    ) -> None:
         self._frozen, self.network = frozen_network(settings, **changes)
-        self._table = table
+        self._table, self._computing = table, computing
         options = self._frozen.options
         self._model, self._below = make_classifier(self.network, len(table.classes), options)
         self._engine = self._frozen.engine(options.engine, table)
@@ -113,8 +135,9 @@ class _Training:
         measure = rate_to_last_batch(train, self.images)
 
         def after_another() -> float:
-            train()
-            return measure()
+            with self._computing(self._source.model):
+                train()
+                return measure()
 
         return after_another
 
@@ -133,10 +156,28 @@ class _Training:
         return make_training_data(self._model, self._below, self._table, self._frozen, self._engine)
 
 
+def _guide_epoch(settings: Settings, table: ImageTable, folder: Path) -> Callable[[], float]:
+    """Measures an epoch's images a second of the guide's second phase."""
+    train = table.split(TRAIN)
+    for row, label in enumerate(train.labels):
+        link(train.file(row), folder / train.classes[label], row)
+    base = load_network(settings)[0].model
+    images, classes = guide.training_images(str(folder), base.input_shape[1:3])
+    model = guide.build_model(base, classes, list_source(settings.data).flips)
+    base.trainable = True
+    guide.compile_model(model, guide.UNFROZEN_RATE)
+    model.fit(images, epochs=1, verbose=0)
+    return rate_to_last_batch(partial(model.fit, images, epochs=1, verbose=0), len(train))
+
+
+def _without(rates: dict[str, list[float]], *names: str) -> dict[str, list[float]]:
+    return {name: each for name, each in rates.items() if name not in names}
+
+
 def _whole_trainings(
     rates: dict[str, list[float]], making: list[float], images: int, epochs: int
 ) -> Comparison:
     seconds = {name: [epochs * images / rate for rate in each] for name, each in rates.items()}
     seconds[CACHED] = [a + b for a, b in zip(seconds[CACHED], making, strict=True)]
     title = f"{epochs} epochs, with computing the activations"
-    return compare(title, "s", {**seconds, MAKING: making}, STAGES)
+    return compare(title, "s", {**seconds, MAKING: making}, GUIDE)

@@ -15,6 +15,7 @@ from toolkit import backbones
 
 BATCH_SIZE = 32
 SHUFFLED = 2048
+UNFROZEN_RATE = 1e-5
 
 
 @click.command()
@@ -31,24 +32,34 @@ def main(
     keras.utils.set_random_seed(0)
     base = backbones.build(backbone, weights=weights, image_size=image_size)
     size = base.input_shape[1:3]
-    train = _images(f"{folder}/train", size, shuffle=True)
-    classes = len(train.class_names)
-    train = train.cache().shuffle(SHUFFLED).batch(BATCH_SIZE).prefetch(10)
+    train, classes = training_images(f"{folder}/train", size)
     validation, test = (
         _images(f"{folder}/{name}", size, shuffle=False).cache().batch(BATCH_SIZE).prefetch(10)
         for name in ("validation", "test")
     )
     model = build_model(base, classes, flip)
-    for phase, learning_rate in (("frozen", 1e-3), ("unfrozen", 1e-5)):
+    for phase, learning_rate in (("frozen", 1e-3), ("unfrozen", UNFROZEN_RATE)):
         base.trainable = phase == "unfrozen"
-        model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        )
+        compile_model(model, learning_rate)
         for epoch in range(epochs):
             model.fit(train, validation_data=validation, epochs=1, verbose=0)
             tell_epoch(phase, epoch + 1, lambda: _accuracy(model, test))
+
+
+def training_images(folder: str, size: tuple[int, int]) -> tuple[tf.data.Dataset, int]:
+    """The guide's batches of the images in class folders, and how many classes there are."""
+    images = _images(folder, size, shuffle=True)
+    batches = images.cache().shuffle(SHUFFLED).batch(BATCH_SIZE).prefetch(10)
+    return batches, len(images.class_names)
+
+
+def compile_model(model: keras.Model, learning_rate: float) -> None:
+    """Gives the model the guide's optimizer, loss and metric; what is frozen now stays so."""
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
 
 
 def build_model(base: keras.Model, classes: int, flip: bool) -> keras.Model:

@@ -12,7 +12,8 @@ from toolkit.progress import Reporter
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
-def test_a_run_with_mixed_images_and_balanced_classes(images, tmp_path):
+def test_a_run_with_mixed_images_and_balanced_classes(tmp_path):
+    images = write_images(tmp_path / "images", 20)  # No label is wrong: the probe's loss is small.
     # Hardly a step is taken, so that validation still measures the probe.
     options = SMALL | {"epochs": 1, "unfreeze": 1, "learning_rate": 1e-9}
     asked = {"mix": "mixup+cutmix", "imbalance": "class-weights"}

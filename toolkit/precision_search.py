@@ -17,6 +17,7 @@ from toolkit.training.precision import (
     fastest_precision,
     seconds_of_a_step,
 )
+from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 from toolkit.training.variables import assign, copy
 from toolkit.tuning import TrainingData
 
@@ -60,6 +61,6 @@ def _seconds(
     data: TrainingData, batch: list[np.ndarray], options: FinetuneOptions, name: str
 ) -> float:
     wanted = options.optimization(LOWEST, name)
-    with computing_in(data.model, name):
+    with computing_in(data.model, name), fast_depthwise_gradients(data.model):
         model = compile_model(data.model, wanted, 1000, one_hot=data.one_hot)
         return seconds_of_a_step(lambda: model.train_on_batch(*batch))

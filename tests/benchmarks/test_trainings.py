@@ -42,6 +42,6 @@ def test_what_was_tuned_is_kept_even_if_it_is_worse(images, tmp_path, head_of):
     record = train(7, tmp_path)
     assert 0 < record["n"] < 60 and record["seconds"] > 0
     if head_of != PROBE:  # A learning rate like this one changes nothing.
-        assert record["loss"] > 0.7 * np.log(3)
+        assert record["loss"] > 0.9 * np.log(3)
     else:
-        assert record["loss"] < 0.7 * np.log(3)
+        assert record["loss"] < 0.8 * np.log(3)

@@ -108,8 +108,9 @@ def test_a_turned_photo_gives_what_its_upright_twin_gives(served):
     unmarked = encoded(upright.rotate(90, expand=True), "JPEG", quality=100)
     data = [encoded(upright, "JPEG", quality=100), turned, unmarked]
     first, twin, other = answer(served, data)["probabilities"].numpy()
-    np.testing.assert_allclose(first, twin, atol=2e-3)
-    assert np.abs(first - other).max() > 5e-3, "else the test would show nothing"
+    turning_matters = np.abs(first - other).max()
+    assert turning_matters > 0.02, "else the test would show nothing"
+    np.testing.assert_allclose(first, twin, atol=turning_matters / 5)
 
 
 def test_it_loads_where_keras_cannot_be_imported(finished, images, tmp_path):

@@ -54,6 +54,18 @@ def test_the_whole_command_with_jax(images, tmp_path):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+@needs_jax
+def test_precisions_and_engines_with_jax_on_a_cpu():
+    code = (
+        "from toolkit.classifier.devices import is_on_gpu;"
+        "from toolkit.training.precision import candidates; print(is_on_gpu(), candidates())"
+    )
+    env = {**JAX, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False ['float32', 'mixed_bfloat16']"
+
+
 TRAININGS = [mixed_and_weighted, averaged_and_resumed, unfrozen_in_every_way]
 TRAININGS += [history_of_a_deep_head, last_averaged_and_resumed, taught]
 NAMES = [train.__name__ for train in TRAININGS]

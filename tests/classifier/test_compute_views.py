@@ -116,7 +116,7 @@ def test_a_view_does_not_depend_on_the_tables_order_nor_on_the_batch(photos, net
     table = scanned(photos)
     expected = values(compute(table, network), table)
     shutil.rmtree(cache_folder())
-    monkeypatch.setattr(features_module, "BATCH_SIZE", 5)
+    monkeypatch.setattr(features_module, "_batch_size", lambda engine: 5)
     shuffled = table.rows(np.random.default_rng(0).permutation(COUNT))
 
     np.testing.assert_array_equal(values(compute(shuffled, network), table), expected)
@@ -143,7 +143,7 @@ def test_an_interrupted_pass_is_taken_up_and_gives_the_bits_of_an_uninterrupted_
     shutil.rmtree(cache_folder())
     monkeypatch.setattr(features_module, "SECONDS_BETWEEN_SHARDS", 0)
     monkeypatch.setattr(features_module, "LOSABLE_SHARE", 0)
-    monkeypatch.setattr(features_module, "BATCH_SIZE", 4)
+    monkeypatch.setattr(features_module, "_batch_size", lambda engine: 4)
 
     # Two views of the second batch are kept by then, the third is not.
     with pytest.raises(KeyboardInterrupt):

@@ -23,6 +23,7 @@ from toolkit.classifier.engine import (
     Sample,
     check_engine,
     choose_engine,
+    keras_engine,
 )
 from toolkit.classifier.features import compute_features
 from toolkit.data.prepare import Preparation
@@ -148,7 +149,7 @@ def test_an_interrupted_and_resumed_pass_gives_the_bits_of_an_uninterrupted_one(
     whole = compute("whole")
     monkeypatch.setattr(features_module, "SECONDS_BETWEEN_SHARDS", 0)
     monkeypatch.setattr(features_module, "LOSABLE_SHARE", 0)
-    monkeypatch.setattr(features_module, "BATCH_SIZE", 5)
+    monkeypatch.setattr(features_module, "_batch_size", lambda engine: 5)
     with pytest.raises(KeyboardInterrupt):
         compute("resumed", interrupted=True)
     resumed = compute("resumed")
@@ -173,9 +174,18 @@ def test_auto_does_without_bfloat16_where_the_cpu_has_none(network, monkeypatch)
 
 
 def test_auto_is_keras_where_there_is_a_gpu(network, monkeypatch):
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0"])
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
     assert choose_engine("auto", network, SAMPLE).name == KERAS
     assert choose_engine(FLOAT32, network, SAMPLE).name == FLOAT32, "it was asked for"
+
+
+@pytest.mark.parametrize(("side", "batch"), [(16, 256), (224, 256), (331, 117), (800, 32)])
+def test_batches_are_larger_on_a_gpu_as_far_as_its_memory_allows(side, batch, monkeypatch):
+    images = keras.Input((side, side, 3))
+    network = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
+    assert keras_engine(network).batch_size == KERAS_BATCH
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+    assert keras_engine(network).batch_size == batch
 
 
 def test_auto_is_keras_on_another_backend(network, monkeypatch):

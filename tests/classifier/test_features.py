@@ -218,7 +218,7 @@ from tests.classifier.test_features import compute, make_network
 from toolkit.classifier import features
 from toolkit.classifier.engine import keras_engine
 features.SECONDS_BETWEEN_SHARDS = features.LOSABLE_SHARE = 0
-features.BATCH_SIZE = 6
+features._batch_size = lambda engine: 6
 network, batches = make_network(), [0]
 engine = keras_engine(network)
 def killed_at_the_fourth(images):
@@ -346,3 +346,15 @@ def test_others_make_room_for_features_and_those_in_use_stay(photos, network):
 
     assert [entry.path for entry in entries()] == [used[0]]
     assert compute(photos, make_network(seed=1), cache_bytes=1).computed == 0, "it is in use"
+
+
+def test_an_engine_of_large_batches_is_given_such(photos, network):
+    seen = []
+
+    def run(images):
+        seen.append(len(images))
+        return network.predict_on_batch(images)
+
+    engine = replace(keras_engine(network), batch_size=33, run=run)
+    assert compute(photos, network, engine=engine).computed == 36
+    assert seen == [33, 33], "the second is filled up"

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -16,6 +17,7 @@ import numpy as np
 from toolkit.cache import cached_folder
 from toolkit.classifier import openvino
 from toolkit.classifier.boundary import cuts_where_narrow
+from toolkit.classifier.devices import is_on_gpu
 from toolkit.classifier.full_batches import Run, in_full_batches
 from toolkit.classifier.identity import network_key
 from toolkit.errors import MissingPackageError, OptionError
@@ -32,7 +34,11 @@ ROUNDING = (MIXED, BFLOAT16)
 LARGEST_DIFFERENCE = {FLOAT32: 1e-3, MIXED: 0.03, BFLOAT16: 0.03}
 """From Keras' output, as a share of its Euclidean norm."""
 
-KERAS_BATCH = 32
+KERAS_BATCH, LARGEST_BATCH = 32, 256
+"""Images that Keras takes at once: at least, and at most on a GPU."""
+
+GPU_PIXELS = 256 * 224 * 224
+"""In a batch on a GPU: larger images come in smaller batches, or its memory would not do."""
 
 MOST_CUTS = 2
 """Places that are tried for where mixed begins to round, from the input up."""
@@ -92,7 +98,15 @@ def check_engine(name: str) -> None:
 
 def keras_engine(network: keras.Model) -> Engine:
     """Keras itself, whose results are those of the model that is served."""
-    return Engine(KERAS, keras.__version__, 0.0, KERAS_BATCH, network.predict_on_batch)
+    return Engine(KERAS, keras.__version__, 0.0, _keras_batch(network), network.predict_on_batch)
+
+
+def _keras_batch(network: keras.Model) -> int:
+    """On a GPU as many as fill it: an H100 runs 256 images at a time twice as fast as 32."""
+    if not is_on_gpu():
+        return KERAS_BATCH
+    values = math.prod(network.input_shape[1:])
+    return min(max(KERAS_BATCH, 3 * GPU_PIXELS // values), LARGEST_BATCH)
 
 
 def choose_engine(name: str, network: keras.Model, sample: Sample, keep: bool = True) -> Engine:
@@ -131,7 +145,7 @@ def _candidates(name: str) -> list[str]:
     fastest_first = [BFLOAT16, MIXED, FLOAT32]
     if name != "auto":
         return fastest_first[fastest_first.index(name) :] if name in fastest_first else []
-    if keras.backend.backend() != "tensorflow" or keras.distribution.list_devices("gpu"):
+    if keras.backend.backend() != "tensorflow" or is_on_gpu():
         return []
     if not openvino.is_installed():
         log.warning("Features are computed several times faster with: pip install openvino")

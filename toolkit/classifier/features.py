@@ -100,8 +100,9 @@ def compute_features(
     if not len(todo):
         return Features(table, 0, store)
     _make_room(len(todo) * store.row.itemsize, cache_bytes, [store])
-    batches = ((rows, 0, images) for rows, images in image_batches(todo, preparation, BATCH_SIZE))
-    shown = progress(batches, _steps(todo), description)
+    size = _batch_size(engine)
+    batches = ((rows, 0, images) for rows, images in image_batches(todo, preparation, size))
+    shown = progress(batches, -(-len(todo) // size), description)
     decoded = _fill([store], todo, shown, engine)
     problems = decoding_problems(todo, list(np.flatnonzero(~decoded)), preparation)
     return Features(table.without(_with_copies(table, problems)), int(decoded.sum()), store)
@@ -150,8 +151,9 @@ def compute_views(
         _make_room(needed, cache_bytes, stores)
         if on_disk:
             _check_disk(needed, stores[0].folder)
-        batches = view_batches(todo, preparation, BATCH_SIZE, views, lacking)
-        shown = progress(batches, _steps(todo) * len(lacking), "Computing views")
+        size = _batch_size(engine)
+        batches = view_batches(todo, preparation, size, views, lacking)
+        shown = progress(batches, -(-len(todo) // size) * len(lacking), "Computing views")
         try:
             _fill(stores, todo, shown, engine, on_disk)
         except NoRoomError:
@@ -189,8 +191,9 @@ def _todo(table: ImageTable, stores: list[ArrayStore]) -> ImageTable:
     return table.rows(np.array([first_rows[digest] for digest in missing], np.int64))
 
 
-def _steps(table: ImageTable) -> int:
-    return -(-len(table) // BATCH_SIZE)
+def _batch_size(engine: Engine) -> int:
+    """Images that are read at once: no fewer than the engine takes, or it would fill them up."""
+    return max(BATCH_SIZE, engine.batch_size)
 
 
 def _make_room(needed: int, cache_bytes: int, stores: list[ArrayStore]) -> None:

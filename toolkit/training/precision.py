@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import keras
 
+from toolkit.classifier.devices import is_on_gpu
 from toolkit.classifier.model import HEAD
 from toolkit.training.optimization import BFLOAT16, FLOAT16, FLOAT32
 
@@ -58,8 +59,7 @@ def inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
 
 def candidates() -> list[str]:
     """What may be faster than float32 here: on CPUs, float16 never is."""
-    on_gpu = bool(keras.distribution.list_devices("gpu"))
-    return [FLOAT32, BFLOAT16, *([FLOAT16] if on_gpu else [])]
+    return [FLOAT32, BFLOAT16, *([FLOAT16] if is_on_gpu() else [])]
 
 
 def seconds_of_a_step(step: Callable[[], object]) -> float:

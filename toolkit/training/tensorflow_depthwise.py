@@ -14,6 +14,8 @@ from typing import Any
 
 import keras
 
+from toolkit.classifier.devices import is_on_gpu
+
 NARROW = 3
 """Columns of a kernel up to which TensorFlow is fast."""
 
@@ -44,7 +46,7 @@ def _helps_here() -> bool:
     return (
         keras.backend.backend() == "tensorflow"
         and platform.machine().lower() in ("x86_64", "amd64")
-        and not keras.distribution.list_devices("gpu")
+        and not is_on_gpu()
     )
 
 

@@ -14,6 +14,7 @@ from toolkit.serving.unfinished import UnfinishedRun
 from toolkit.training.find_lr import LOWEST, STEPS, RangeTest, range_test, suggest
 from toolkit.training.fine_tuning import compile_model
 from toolkit.training.optimization import FLOAT32
+from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 from toolkit.tuning import TrainingData
 
 
@@ -79,4 +80,5 @@ def search_learning_rate(
     def batches() -> Iterable:
         return reporter.progress(data.training(epochs), steps, "Learning rates")
 
-    return range_test(model, batches, steps=steps)
+    with fast_depthwise_gradients(model):
+        return range_test(model, batches, steps=steps)

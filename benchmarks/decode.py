@@ -4,10 +4,7 @@ Each contestant gives all photos in a round, fewer than 1,000 as often as it tak
 files are in the system's cache. One round is not counted.
 
 - *toolkit*: `image_batches`, which feature passes read with: centred square, EXIF orientation,
-  resized with antialiasing, in batches of 32, damaged images left out. What the scan has seen to be
-  a plain JPEG is read with fewer operations than others.
-- *toolkit, any file*: `labelled_batches`, which knows nothing of a file before it opens it, as a
-  server does.
+  resized with antialiasing, in batches of 32, damaged images left out.
 - *image_dataset_from_directory*: Keras' function with its defaults (the whole photo, stretched,
   without antialiasing, whatever EXIF says).
 - *Pillow*: open, convert, `ImageOps.fit` (centred square, bilinear with antialiasing), NumPy; in a
@@ -37,7 +34,7 @@ from benchmarks.images import describe, keras_images, paths, read_table, thinned
 from benchmarks.measure import alternate, rate_of, seconds_of
 from benchmarks.outcome import Outcome, compare
 from benchmarks.settings import Settings
-from toolkit.data.batches import image_batches, labelled_batches
+from toolkit.data.batches import image_batches
 from toolkit.data.prepare import Preparation
 from toolkit.data.streams import ahead
 
@@ -45,7 +42,7 @@ SIZE = 224
 BATCH_SIZE = 32
 FEWEST_IMAGES, IMAGES = 1000, 2000
 KERAS, ALONE = "image_dataset_from_directory", "decoding alone"
-TOOLKIT, ANY = "toolkit", "toolkit, any file"
+TOOLKIT = "toolkit"
 
 
 def run(settings: Settings) -> Outcome:
@@ -59,12 +56,10 @@ def run(settings: Settings) -> Outcome:
         files, preparation = paths(table), Preparation(size, size)
         with linked_folder(files) as folder, linked_folder(files[:1]) as single:
             images = keras_images(folder, size, size)
-            batches = labelled_batches(table, preparation, BATCH_SIZE)
             decoded = _decoded(files)
             contestants = {
                 KERAS: lambda: _take(images),
                 TOOLKIT: lambda: _take(image_batches(table, preparation, BATCH_SIZE)),
-                ANY: lambda: _take(batches),
                 "Pillow": lambda: _read_with_pillow(files, size),
                 ALONE: lambda: _take(decoded),
             }

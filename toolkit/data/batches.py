@@ -1,6 +1,5 @@
 """Batches of prepared images, streamed from the files with tf.data."""
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -8,7 +7,6 @@ import tensorflow as tf
 
 from toolkit.data.load import make_loader
 from toolkit.data.mix import NONE
-from toolkit.data.plain import OTHER, make_plain_reader, plain_windows
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
 from toolkit.data.streams import ahead, epoch_numbers, epoch_rows
@@ -16,16 +14,11 @@ from toolkit.data.table import ImageTable
 from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
 
-FEWEST_PLAIN = 500
-"""Plain JPEGs of a kind; for fewer, to build their own reader takes longer than it saves."""
-
 
 def image_batches(
     table: ImageTable, preparation: Preparation, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Streams a table's images, leaving out those that cannot be decoded.
-
-    Plain JPEGs come first, each kind in the table's order.
+    """Streams a table's images in its order, leaving out those that cannot be decoded.
 
     Yields:
         Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255. The rows
@@ -59,29 +52,11 @@ def view_batches(
 
 
 def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
-    """Batches of row numbers and images: the plain JPEGs, then the others."""
-    files = np.array(table.files(), object)
-    kinds, windows = plain_windows(table.plain_shapes, preparation)
-    kinds[np.bincount(kinds, minlength=1)[kinds] < FEWEST_PLAIN] = OTHER
-    load, parts = make_loader(table), []
-    # What none of the files needs is not even built. The last is there also where none are.
-    for kind in sorted(set(kinds), reverse=True) or [OTHER]:
-        chosen = kinds == kind
-        names = tf.constant(files[chosen], tf.string)
-        columns = np.flatnonzero(chosen), names, windows[chosen]
-        read = _make_window_reader(load, preparation, kind)
-        rows = tf.data.Dataset.from_tensor_slices(columns)
-        parts.append(rows.map(read, num_parallel_calls=tf.data.AUTOTUNE))
-    images = functools.reduce(tf.data.Dataset.concatenate, parts)
+    """Batches of row numbers and images."""
+    read = _make_file_reader(table, preparation)
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(table)), _files(table)))
+    images = rows.map(lambda row, file: (row, read(file)), num_parallel_calls=tf.data.AUTOTUNE)
     return images.ignore_errors().batch(batch_size)
-
-
-def _make_window_reader(load: Callable, preparation: Preparation, kind: int) -> Callable:
-    if kind == OTHER:
-        read = make_reader(preparation)
-        return lambda row, file, window: (row, read(load(file)))
-    read_plain = make_plain_reader(preparation, kind)
-    return lambda row, file, window: (row, read_plain(load(file), window))
 
 
 def _files(table: ImageTable) -> tf.Tensor:

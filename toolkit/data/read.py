@@ -18,10 +18,7 @@ _RATIOS = np.array([1, 2, 4, 8])
 _SPARE = 2
 """How many times the wanted side is to be left then, for `resize` to do the fine work."""
 
-SHRUNK_FROM = int(_SPARE * _RATIOS[1])
-"""How many times larger than wanted a JPEG is at least that is shrunk while it is decoded."""
-
-CHROMA_MARGIN = np.array([0, 2])
+_CHROMA_MARGIN = np.array([0, 2])
 """Rows and columns around a part that have a say in its colours: as chroma is interpolated."""
 
 _ALL_ROWS = np.array([1 << 16, 0])
@@ -138,8 +135,8 @@ def _decode_part(data: tf.Tensor, header: Header, plan: _Plan) -> tf.Tensor:
     ratio = tf.gather(_RATIOS, plan.choice)
     start, stop = (plan.start + ratio // 2) // ratio, (plan.stop + ratio // 2) // ratio
     shape = -(-header.shape // ratio)
-    low = tf.maximum(start - CHROMA_MARGIN, 0)
-    high = tf.minimum(stop + CHROMA_MARGIN + _ALL_ROWS * _may_be_cut(data, header), shape)
+    low = tf.maximum(start - _CHROMA_MARGIN, 0)
+    high = tf.minimum(stop + _CHROMA_MARGIN + _ALL_ROWS * _may_be_cut(data, header), shape)
     window = tf.cast(tf.concat([low, high - low], 0), tf.int32)
 
     decoders = other_decoders(data)

@@ -30,7 +30,6 @@ class _Header(NamedTuple):
     width: int
     orientation: int
     format: int
-    plain: bool
 
 
 class _Look(NamedTuple):
@@ -99,8 +98,7 @@ def _look(root: os.PathLike[str], path: str, max_pixels: int) -> _Look | Problem
             found = _read_header(file, max_pixels)
             if isinstance(found, str):
                 return Problem(path, found)
-            plain = found.plain and _ends_like_a_jpeg(file)
-            return _Look(digest(file), found._replace(plain=plain))
+            return _Look(digest(file), found)
     except OSError as error:
         return Problem(path, error.strerror or str(error))
 
@@ -134,7 +132,6 @@ def _read_header(file: _File, max_pixels: int) -> str | _Header:
             width, height = image.size
             animated_webp = image.format == "WEBP" and getattr(image, "is_animated", False)
             kind = FORMATS.index("JPEG" if image.format == "MPO" else image.format or "")
-            plain = image.format == "JPEG" and "exif" not in image.info
             orientation = _orientation(image) if kind == 0 and "exif" in image.info else 1
     except UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
@@ -146,7 +143,7 @@ def _read_header(file: _File, max_pixels: int) -> str | _Header:
         return "an animated WebP image; only still ones are read"
     if width * height > max_pixels:
         return f"{width} x {height} pixels, more than --max-pixels {max_pixels:,}"
-    return _Header(height, width, orientation, kind, plain)
+    return _Header(height, width, orientation, kind)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -155,8 +152,3 @@ def _orientation(image: Image.Image) -> int:
     except (OSError, SyntaxError, ValueError, struct.error):  # Damaged EXIF is none.
         return 1
     return value if value in range(1, 9) else 1
-
-
-def _ends_like_a_jpeg(file: _File) -> bool:
-    file.seek(-2, os.SEEK_END)
-    return file.read(2) == b"\xff\xd9"

@@ -23,7 +23,6 @@ HEADER = np.dtype(
         ("width", np.int32),
         ("orientation", np.uint8),  # EXIF's, 1 to 8, in JPEGs; otherwise 1.
         ("format", np.uint8),  # Its place in FORMATS.
-        ("plain", np.bool_),  # A complete JPEG without EXIF.
     ]
 )
 
@@ -66,14 +65,6 @@ class ImageTable:
 
     def __len__(self) -> int:
         return len(self.paths)
-
-    @property
-    def plain_shapes(self) -> np.ndarray:
-        """(height, width) of complete JPEGs without EXIF, (0, 0) of others: int32 [N, 2]."""
-        if self.headers is None:
-            return np.zeros([len(self), 2], np.int32)
-        shapes = np.stack([self.headers["height"], self.headers["width"]], axis=1)
-        return shapes * self.headers["plain"][:, None]
 
     def rows(self, chosen: np.ndarray) -> "ImageTable":
         """The table of some of the rows, by index or mask."""

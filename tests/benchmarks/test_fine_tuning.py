@@ -1,0 +1,42 @@
+"""The fine-tuning benchmark on a small network: each contestant trains, and the guide all of it."""
+
+import keras
+import pytest
+
+from benchmarks import fine_tuning, guide
+from benchmarks.fine_tuning import BARE, CACHED, GUIDE, MAKING, PLAIN, STAGES, WHOLE
+from benchmarks.settings import Settings
+from tests.tiny import NAME
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("tiny"),
+    # Keras', on a data set that shuffles itself.
+    pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning"),
+]
+
+
+def test_each_contestant_is_measured(images, monkeypatch):
+    built = []
+    build = guide.build_model
+    monkeypatch.setattr(guide, "build_model", lambda *of: built.append(build(*of)) or built[0])
+    settings = Settings(
+        say=lambda line: None,
+        data=str(images),
+        backbone=NAME,
+        weights="random",
+        image_size=32,
+        repetitions=1,
+        epochs=1,
+    )
+    alone, same, piped, whole = fine_tuning.run(settings).comparisons
+    assert set(alone.repetitions) == {GUIDE, WHOLE, STAGES, PLAIN, CACHED}
+    assert set(same.repetitions) == {STAGES, PLAIN, CACHED}
+    assert set(piped.repetitions) == {*BARE, *BARE.values()}
+    assert set(whole.repetitions) == {GUIDE, WHOLE, STAGES, CACHED, MAKING}
+    for comparison in (alone, same, piped, whole):
+        assert all(value > 0 for values in comparison.repetitions.values() for value in values)
+    [model] = built
+    kernels = [weight for weight in model.trainable_variables if weight.name == "kernel"]
+    assert len(kernels) == 4, "three stages of the network, and the head"
+    assert any(isinstance(layer, keras.layers.RandomRotation) for layer in model.layers)

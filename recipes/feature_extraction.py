@@ -1,7 +1,7 @@
 """A linear probe on a frozen backbone's features: an honest answer in seconds.
 
-Measured on the sample digits with EfficientNet-Lite0, seeds 0, 1 and 2: test accuracy 92.3 %,
-92.0 % and 91.3 % (mean 91.9 %), about 35 s each on 2 cores with the features in the cache.
+Measured on the sample digits with EfficientNet-Lite0, seeds 0, 1 and 2: test accuracy 93.1 %,
+93.9 % and 93.5 % (mean 93.5 %), about 20 s each on 2 cores with the features in the cache.
 
     python -m recipes.feature_extraction --data sample:digits
 

@@ -34,7 +34,7 @@ import keras
 import numpy as np
 
 from benchmarks import guide
-from benchmarks.folders import link, own_cache, temporary_folder
+from benchmarks.folders import link_classes, own_cache, temporary_folder
 from benchmarks.images import describe, read_table
 from benchmarks.measure import alternate, rate_to_last_batch, seconds_of
 from benchmarks.networks import frozen_network, load_network
@@ -159,8 +159,7 @@ class _Training:
 def _guide_epoch(settings: Settings, table: ImageTable, folder: Path) -> Callable[[], float]:
     """Measures an epoch's images a second of the guide's second phase."""
     train = table.split(TRAIN)
-    for row, label in enumerate(train.labels):
-        link(train.file(row), folder / train.classes[label], row)
+    link_classes(train, folder)
     base = load_network(settings)[0].model
     images, classes = guide.training_images(str(folder), base.input_shape[1:3])
     model = guide.build_model(base, classes, list_source(settings.data).flips)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from toolkit.data.table import ImageTable
 from toolkit.errors import ToolkitError
 
 SPARED_BYTES = 2 << 30
@@ -54,6 +55,12 @@ def link(file: Path, folder: Path, number: int) -> None:
     """Links a file under a number; Keras looks at the suffix, but decodes by content."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{number:07}.jpg").symlink_to(file.absolute())
+
+
+def link_classes(table: ImageTable, folder: Path) -> None:
+    """Links a table's images into a folder for each class."""
+    for row, label in enumerate(table.labels):
+        link(table.file(row), folder / table.classes[label], row)
 
 
 @contextlib.contextmanager

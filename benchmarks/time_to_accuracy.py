@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curve import Curve, follow, seconds_to
-from benchmarks.folders import cache_at, link, own_cache, temporary_folder
+from benchmarks.folders import cache_at, link, link_classes, own_cache, temporary_folder
 from benchmarks.images import describe, read_table
 from benchmarks.measure import alternate
 from benchmarks.outcome import Comparison, Lines, Outcome, compare
@@ -87,8 +87,7 @@ class _Job:
         augment = "light" if list_source(settings.data).flips else "light-no-flip"
         if settings.limit is None:
             return cls(settings, settings.data, augment, folder)
-        for row, label in enumerate(table.labels):
-            link(table.file(row), folder / "some" / table.classes[label], row)
+        link_classes(table, folder / "some")
         return cls(settings, str(folder / "some"), augment, folder)
 
     def run(self, cache: Path, *more: str, probe_accuracy: float = 0.0) -> tuple[Curve, dict]:

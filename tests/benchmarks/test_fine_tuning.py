@@ -5,8 +5,7 @@ import pytest
 
 from benchmarks import fine_tuning, guide
 from benchmarks.fine_tuning import BARE, CACHED, GUIDE, MAKING, PLAIN, STAGES, WHOLE
-from benchmarks.settings import Settings
-from tests.tiny import NAME
+from tests.benchmarks.small import small_settings
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,15 +19,7 @@ def test_each_contestant_is_measured(images, monkeypatch):
     built = []
     build = guide.build_model
     monkeypatch.setattr(guide, "build_model", lambda *of: built.append(build(*of)) or built[0])
-    settings = Settings(
-        say=lambda line: None,
-        data=str(images),
-        backbone=NAME,
-        weights="random",
-        image_size=32,
-        repetitions=1,
-        epochs=1,
-    )
+    settings = small_settings(images, epochs=1)
     alone, same, piped, whole = fine_tuning.run(settings).comparisons
     assert set(alone.repetitions) == {GUIDE, WHOLE, STAGES, PLAIN, CACHED}
     assert set(same.repetitions) == {STAGES, PLAIN, CACHED}

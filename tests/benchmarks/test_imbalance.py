@@ -4,9 +4,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from benchmarks import imbalance
-from benchmarks.settings import Settings
+from tests.benchmarks.small import small_settings
 from tests.conftest import COLOURS, write_images
-from tests.tiny import NAME
 
 pytestmark = pytest.mark.slow
 
@@ -27,15 +26,7 @@ def test_each_way_is_measured_on_all_that_is_unseen(tmp_path):
     photos = write_images(tmp_path / "photos", 35)
     wrong = {name: COLOURS[names[k - 1]] for k, name in enumerate(names)}
     write_images(photos, 8, wrong, first_seed=500)
-    settings = Settings(
-        say=lambda line: None,
-        data=str(photos),
-        backbone=NAME,
-        weights="random",
-        image_size=32,
-        repetitions=1,
-        epochs=0,
-    )
+    settings = small_settings(photos, epochs=0)
     unseen, test, accuracy = imbalance.run(settings).comparisons
     ways = {f"--imbalance {way}" for way in imbalance.WAYS}
     assert unseen.medians.keys() == test.medians.keys() == accuracy.medians.keys() == ways

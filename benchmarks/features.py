@@ -1,6 +1,7 @@
 """Features: the toolkit's pass over photos against `model.predict` over Keras' own data set.
 
-The same network and weights, the same files, the same size.
+The same network and weights, the same files, the same size. Fewer than 1,000 photos are repeated
+until there are as many, each with a few other bytes behind its end: to the cache it is another one.
 
 - *toolkit, cold*: `compute_features` with the engine "auto" and an empty cache in each round, from
   the files to all features in memory: reading, decoding, cropping, resizing, network, writing.
@@ -18,9 +19,12 @@ To choose the engine comes before and is not in these figures: converting the ne
 and comparing it with Keras, once for each network. It has a table of its own.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
-from benchmarks.folders import linked_folder, own_cache
+from benchmarks.folders import own_cache, repeated_images
 from benchmarks.images import describe, keras_images, paths, prepared_images, quiet, read_table
 from benchmarks.measure import alternate, rate_of, rate_to_last_batch, seconds_of
 from benchmarks.networks import frozen_network
@@ -33,18 +37,20 @@ from toolkit.probing import FrozenNetwork
 
 COLD, WARM, PREDICT = "toolkit, cold", "toolkit, warm", "model.predict"
 ALONE = "network alone"
-IMAGES = 2000
+FEWEST_IMAGES, IMAGES = 1000, 2000
 
 
 def run(settings: Settings) -> Outcome:
     """Measures images a second, and what it takes to choose the engine."""
     with own_cache():
-        table = read_table(settings, IMAGES)
+        photos = read_table(settings, IMAGES)
+        count = max(len(photos), FEWEST_IMAGES) if settings.limit is None else len(photos)
         frozen, _ = frozen_network(settings)
-        engine = frozen.engine("auto", table)
-        choosing = _measure_choosing(frozen, table, settings)
-        rates = _measure_passes(frozen, table, engine, settings)
-        data = describe(table)
+        with repeated_images(paths(photos), count) as folder:
+            table = read_table(replace(settings, data=str(folder)), count)
+            engine = frozen.engine("auto", table)
+            choosing = _measure_choosing(frozen, table, settings)
+            rates = _measure_passes(frozen, folder, table, engine, settings)
     share = [100 * (1 - c / a) for c, a in zip(rates[COLD], rates[ALONE], strict=True)]
     comparisons = [
         compare("Throughput", "images/s", rates, PREDICT),
@@ -52,11 +58,11 @@ def run(settings: Settings) -> Outcome:
         compare("Choosing the engine", "s", choosing),
     ]
     notes = [f"Engine: {engine.name}, {engine.difference:.2g} from Keras (relative)."]
-    return Outcome(data, comparisons, notes=notes)
+    return Outcome(f"{count:,} images, out of {describe(photos)}", comparisons, notes=notes)
 
 
 def _measure_passes(
-    frozen: FrozenNetwork, table: ImageTable, engine: Engine, settings: Settings
+    frozen: FrozenNetwork, folder: Path, table: ImageTable, engine: Engine, settings: Settings
 ) -> dict[str, list[float]]:
     height, width = frozen.preparation.height, frozen.preparation.width
 
@@ -69,19 +75,18 @@ def _measure_passes(
 
     prepared = prepared_images(table, frozen.preparation, BATCH_SIZE)
     toolkit_pass()  # So that the cache is warm.
-    with linked_folder(paths(table)) as folder:
-        contestants = {
-            PREDICT: rate_to_last_batch(
-                lambda **how: frozen.model.predict(
-                    keras_images(folder, height, width), verbose=0, **how
-                ),
-                len(table),
+    contestants = {
+        PREDICT: rate_to_last_batch(
+            lambda **how: frozen.model.predict(
+                keras_images(folder, height, width), verbose=0, **how
             ),
-            COLD: cold,
-            WARM: rate_of(toolkit_pass, len(table)),
-            ALONE: rate_of(lambda: [engine(batch) for batch in prepared], len(table)),
-        }
-        return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)
+            len(table),
+        ),
+        COLD: cold,
+        WARM: rate_of(toolkit_pass, len(table)),
+        ALONE: rate_of(lambda: [engine(batch) for batch in prepared], len(table)),
+    }
+    return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)
 
 
 def _measure_choosing(

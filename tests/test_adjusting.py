@@ -13,8 +13,7 @@ from tests.tiny import TINY
 from toolkit.adjusting import adjust_choice
 from toolkit.choosing import Choice
 from toolkit.data.table import ImageTable
-from toolkit.ensembles.calibration import TINY as FLOOR
-from toolkit.ensembles.calibration import fit_temperature
+from toolkit.ensembles.logit_adjustment import fit_adjustment
 from toolkit.evaluation.validation import measure_validation
 from toolkit.progress import Reporter
 
@@ -43,19 +42,37 @@ def choice():
     return kept, images, labels
 
 
-def test_the_model_itself_gives_what_is_lowered_by_calibrated_shares(choice):
-    kept, images, labels = choice
+@pytest.mark.parametrize("imbalance", ["logit-adjustment", "auto"])
+def test_the_model_itself_gives_what_is_fitted_on_validation(choice, imbalance):
+    kept, images, _ = choice
+    # Labels by what the network would say without the shares that it took in.
     train = np.repeat([0, 1, 2], [60, 30, 10])
-    found = adjust_choice(prepared_of(train, labels, "auto"), kept, QUIET)
-
-    temperature = fit_temperature(labels, kept.validation, floor=FLOOR, spread=0.3)
     shares = np.log([0.6, 0.3, 0.1])
-    np.testing.assert_allclose(found.lowered, temperature * (shares - shares.mean()), rtol=1e-5)
-    odds = kept.validation * np.array([0.6, 0.3, 0.1]) ** -temperature
+    shares -= shares.mean()
+    labels = (np.log(kept.validation) - 3 * shares).argmax(axis=1)
+    found = adjust_choice(prepared_of(train, labels, imbalance), kept, QUIET)
+
+    fitted = fit_adjustment(labels, kept.validation, shares)
+    assert fitted.is_sure
+    np.testing.assert_allclose(found.lowered, fitted.lowered, rtol=1e-3)
+    odds = kept.validation * np.exp(-fitted.lowered)
     expected = odds / odds.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found.validation, expected, atol=1e-5)
     np.testing.assert_allclose(kept.model.predict(images, verbose=0), expected, atol=1e-5)
     assert found.metrics == measure_validation(labels, found.validation, CLASSES)
+
+
+def test_auto_leaves_logits_whose_gain_is_not_sure(choice, capsys):
+    kept, images, labels = choice
+    train = np.repeat([0, 1, 2], [60, 30, 10])
+    found = adjust_choice(prepared_of(train, labels, "auto"), kept, Reporter())
+    assert not found.adjustment.is_sure
+    assert isinstance(found.lowered, float)
+    assert found.metrics == kept.metrics
+    np.testing.assert_array_equal(kept.model.predict(images, verbose=0), kept.validation)
+    assert "Logits stay as they are, as the gain may be chance: with " in capsys.readouterr().err
+    asked = adjust_choice(prepared_of(train, labels, "logit-adjustment"), kept, QUIET)
+    assert np.abs(asked.lowered).max() > 0.1
 
 
 @pytest.mark.parametrize("imbalance", ["none", "class-weights", "resample"])
@@ -80,14 +97,16 @@ def test_it_is_trained_as_without_and_served_adjusted(uneven, tmp_path, calibrat
     options = TINY | {"epochs": 0, "calibrate": calibrate, "split": (0.5, 0.25, 0.25)}
     without, adjusted = (
         toolkit.finetune(uneven, models_dir=tmp_path / way, imbalance=way, **options)
-        for way in ("none", "auto")
+        for way in ("none", "logit-adjustment")
     )
     assert adjusted.metrics["probe"] == without.metrics["probe"]
     first, second = (result.classifier.model.get_weights() for result in (without, adjusted))
     assert all((a == b).all() for a, b in zip(first[:-2], second[:-2], strict=True))
     lowered = adjusted.run["logits_lowered_by"]
     assert lowered["red"] > lowered["green"] > lowered["blue"]
+    assert adjusted.run["logit_adjustment"].keys() == {"gain", "standard_error"}
     assert without.run["logits_lowered_by"] == {}
+    assert without.run["logit_adjustment"] is None
     files, blue = sorted(uneven.rglob("*.jpg")), []
     for result in (without, adjusted):
         served = result.classifier.evaluate(uneven, quiet=True).metrics

@@ -10,6 +10,7 @@ from toolkit.classifier.model import attach_head
 from toolkit.classifier.predictions import predict_table
 from toolkit.data.prepare import Preparation
 from toolkit.data.table import VALIDATION, ImageTable
+from toolkit.ensembles.logit_adjustment import Adjustment
 from toolkit.evaluation.validation import measure_validation
 from toolkit.preparing import Options, Prepared, Tunable
 from toolkit.probing import P
@@ -32,6 +33,7 @@ class Choice:
         metrics: Its figures on validation.
         model: The classifier, with its weights.
         validation: Its probabilities for validation, float32 [N, K], where they are known already.
+        adjustment: What was found where its logits were to be adjusted to uneven classes.
         lowered: By how much its logits were lowered, float32 [K]; 0: they were not.
         temperature: By which they were divided then, if they were.
     """
@@ -41,6 +43,7 @@ class Choice:
     metrics: dict[str, Any]
     model: keras.Model
     validation: np.ndarray | None = None
+    adjustment: Adjustment | None = None
     lowered: np.ndarray | float = 0.0
     temperature: float = 1.0
 

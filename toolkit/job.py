@@ -187,9 +187,10 @@ def finetune(
         imbalance: What is done where classes have different numbers of training images. "none";
             "logit-adjustment": after training, the logits of what is kept are lowered by how
             frequent their classes are, so that it takes all to be equally frequent (Menon et al.
-            2021); "class-weights": every class counts the same in the loss; "resample": each epoch
-            of fine-tuning draws every class equally often, and the probe weights them; "auto":
-            logit-adjustment where one class has more than 1.5 times the images of another. All
+            2021), as far as validation says; "class-weights": every class counts the same in the
+            loss; "resample": each epoch of fine-tuning draws every class equally often, and the
+            probe weights them; "auto": logit-adjustment where one class has more than 1.5 times the
+            images of another, and validation's gain is at least twice its standard error. All
             figures but the training's in `history.csv` count each image once.
         views: Augmented views of each training image whose activations below the trained stages
             are computed once and cached; by default one for each epoch, at most 8, as far as

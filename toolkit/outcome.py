@@ -89,6 +89,7 @@ class Outcome:
             "views": fitted.data.views,
             "trained_on_images": fitted.data.why,
             "imbalance": choose_imbalance(options.imbalance, labels).name,
+            "logit_adjustment": self.choice.adjustment and self.choice.adjustment.record(),
             "logits_lowered_by": self._lowered_by(),
         }
 

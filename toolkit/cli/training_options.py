@@ -215,7 +215,7 @@ training_options = all_of(
         metavar="none|auto|logit-adjustment|class-weights|resample",
         help="Where some classes have many more images: take all to be equally frequent, by "
         "adjusted logits, by weights, or by drawing each equally often. auto: "
-        "logit-adjustment where numbers differ by half or more.",
+        "logit-adjustment where numbers differ by half or more and validation is sure of the gain.",
     ),
     batches_option(
         "--views",

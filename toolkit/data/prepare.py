@@ -133,11 +133,11 @@ def resize(
 ) -> tf.Tensor:
     """Resizes [H, W, 3] of `times_larger` to float32 [height, width, 3], values 0 to 255."""
     antialias = crop == SQUASH  # One side may shrink while the other grows.
-    pixels = tf.cast(image, tf.float32)  # Both are faster on it than on bytes.
     size = tf.cast(size, tf.int32)
-    resized = tf.cond(
-        times > 0,
-        lambda: tf.image.resize(pixels, size, "area"),
-        lambda: tf.image.resize(pixels, size, "bilinear", antialias=antialias),
-    )
+
+    def enlarge() -> tf.Tensor:
+        pixels = tf.cast(image, tf.float32)  # A fifth faster than on bytes; areas are not.
+        return tf.image.resize(pixels, size, "bilinear", antialias=antialias)
+
+    resized = tf.cond(times > 0, lambda: tf.image.resize(image, size, "area"), enlarge)
     return tf.minimum(resized, 255.0)  # An area's weights may add up to a little more than 1.

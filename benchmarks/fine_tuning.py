@@ -8,6 +8,8 @@ waits for tf.data's tuning there, by chance for as long as the epoch took.
 - *Keras' guide*: "Transfer learning & fine-tuning" (https://keras.io/guides/transfer_learning), its
   second phase: everything unfrozen, augmentation layers in the model, the images resized and kept
   in memory by `image_dataset_from_directory(...).cache()`. One epoch before all rounds fills it.
+- *Keras' guide, same stages*: the same with the layers below the default top stages left frozen, as
+  TensorFlow's tutorial does it (https://www.tensorflow.org/tutorials/images/transfer_learning).
 - *cached activations*: the default top stages of the network, trained on what the frozen stages
   below gave for augmented views, as `toolkit finetune` does by default.
 - *images, same stages*: the same stages trained from the images (`--views 0`): each step decodes,
@@ -27,6 +29,7 @@ and adds up the toolkit's default number of epochs with and without it.
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ from benchmarks.networks import frozen_network, load_network
 from benchmarks.outcome import Comparison, Outcome, compare
 from benchmarks.settings import Settings
 from benchmarks.training import compile_model, fit, make_classifier
+from toolkit.backbones import stage_layers
 from toolkit.data.order import steps_per_epoch
 from toolkit.data.sources import list_source
 from toolkit.data.splits import assign_splits, check_classes
@@ -50,7 +54,8 @@ from toolkit.tuning import TrainingData, make_training_data
 
 IMAGES = 512
 EPOCHS = 6
-GUIDE, WHOLE, STAGES = "Keras' guide", "images, whole network", "images, same stages"
+GUIDE, GUIDE_STAGES = "Keras' guide", "Keras' guide, same stages"
+WHOLE, STAGES = "images, whole network", "images, same stages"
 CACHED, PLAIN = "cached activations", "cached, as TensorFlow computes gradients"
 MAKING = "computing the activations"
 BARE = {CACHED: "bare fit, activations", STAGES: "bare fit, images"}
@@ -67,10 +72,11 @@ def run(settings: Settings) -> Outcome:
         cached = _Training(settings, table, epochs=epochs)
         plain = _Training(settings, table, nullcontext, epochs=epochs)
         stages = _Training(settings, table, epochs=epochs, views=0)
-        everything = len(cached.network.backbone.stages)
+        everything, default = len(cached.network.backbone.stages), cached.network.backbone.unfreeze
         whole = _Training(settings, table, epochs=epochs, views=0, unfreeze=everything)
         contestants = {
-            GUIDE: _guide_epoch(settings, table, folder),
+            GUIDE: _guide_epoch(settings, table, folder / "all"),
+            GUIDE_STAGES: _guide_epoch(settings, table, folder / "top", default),
             WHOLE: whole.epoch,
             STAGES: stages.epoch,
             PLAIN: plain.epoch,
@@ -88,7 +94,7 @@ def run(settings: Settings) -> Outcome:
         del measured[name]
     comparisons = [
         compare("Training alone", "images/s", measured, GUIDE),
-        compare("The same stages", "images/s", _without(measured, GUIDE, WHOLE), STAGES),
+        compare("The same stages", "images/s", _without(measured, GUIDE, WHOLE), GUIDE_STAGES),
         Comparison("Through the pipeline", "images/s", pairs, BARE, "a bare fit of the same"),
         _whole_trainings(_without(measured, PLAIN), making, cached.images, epochs),
     ]
@@ -156,14 +162,27 @@ class _Training:
         return make_training_data(self._model, self._below, self._table, self._frozen, self._engine)
 
 
-def _guide_epoch(settings: Settings, table: ImageTable, folder: Path) -> Callable[[], float]:
-    """Measures an epoch's images a second of the guide's second phase."""
+def _guide_epoch(
+    settings: Settings, table: ImageTable, folder: Path, unfreeze: int | None = None
+) -> Callable[[], float]:
+    """Measures an epoch's images a second of the guide's second phase.
+
+    Args:
+        settings: The command's.
+        table: All images; those of the training split are trained on.
+        folder: For links to them.
+        unfreeze: How many stages from the top are trained; by default everything.
+    """
     train = table.split(TRAIN)
     link_classes(train, folder)
-    base = load_network(settings)[0].model
+    network, _ = load_network(settings)
+    base = network.model
     images, classes = guide.training_images(str(folder), base.input_shape[1:3])
     model = guide.build_model(base, classes, list_source(settings.data).flips)
     base.trainable = True
+    stages = list(stage_layers(base, network.backbone).values())
+    for layer in chain.from_iterable(stages[:-unfreeze] if unfreeze else []):
+        layer.trainable = False
     guide.compile_model(model, guide.UNFROZEN_RATE)
     model.fit(images, epochs=1, verbose=0)
     return rate_to_last_batch(partial(model.fit, images, epochs=1, verbose=0), len(train))

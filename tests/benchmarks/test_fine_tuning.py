@@ -4,8 +4,9 @@ import keras
 import pytest
 
 from benchmarks import fine_tuning, guide
-from benchmarks.fine_tuning import BARE, CACHED, GUIDE, MAKING, PLAIN, STAGES, WHOLE
+from benchmarks.fine_tuning import BARE, CACHED, GUIDE, GUIDE_STAGES, MAKING, PLAIN, STAGES, WHOLE
 from tests.benchmarks.small import small_settings
+from toolkit.backbones import find
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,16 +19,21 @@ pytestmark = [
 def test_each_contestant_is_measured(images, monkeypatch):
     built = []
     build = guide.build_model
-    monkeypatch.setattr(guide, "build_model", lambda *of: built.append(build(*of)) or built[0])
+    monkeypatch.setattr(guide, "build_model", lambda *of: built.append(build(*of)) or built[-1])
     settings = small_settings(images, epochs=1)
     alone, same, piped, whole = fine_tuning.run(settings).comparisons
-    assert set(alone.repetitions) == {GUIDE, WHOLE, STAGES, PLAIN, CACHED}
-    assert set(same.repetitions) == {STAGES, PLAIN, CACHED}
+    assert set(alone.repetitions) == {GUIDE, GUIDE_STAGES, WHOLE, STAGES, PLAIN, CACHED}
+    assert set(same.repetitions) == {GUIDE_STAGES, STAGES, PLAIN, CACHED}
     assert set(piped.repetitions) == {*BARE, *BARE.values()}
-    assert set(whole.repetitions) == {GUIDE, WHOLE, STAGES, CACHED, MAKING}
+    assert set(whole.repetitions) == {GUIDE, GUIDE_STAGES, WHOLE, STAGES, CACHED, MAKING}
     for comparison in (alone, same, piped, whole):
         assert all(value > 0 for values in comparison.repetitions.values() for value in values)
-    [model] = built
-    kernels = [weight for weight in model.trainable_variables if weight.name == "kernel"]
-    assert len(kernels) == 4, "three stages of the network, and the head"
-    assert any(isinstance(layer, keras.layers.RandomRotation) for layer in model.layers)
+    everything, top = built
+    assert len(_trained_kernels(everything)) == 4, "three stages of the network, and the head"
+    assert len(_trained_kernels(top)) == 1 + find("tiny").unfreeze
+    for model in built:
+        assert any(isinstance(layer, keras.layers.RandomRotation) for layer in model.layers)
+
+
+def _trained_kernels(model):
+    return [weight for weight in model.trainable_variables if weight.name == "kernel"]

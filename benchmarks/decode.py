@@ -67,7 +67,7 @@ def run(settings: Settings) -> Outcome:
                 KERAS: lambda: _take(images),
                 TOOLKIT: lambda: _take(image_batches(table, preparation, BATCH_SIZE)),
                 "Pillow": lambda: _read_in_threads(_read_with_pillow, files, size),
-                **_readers_of_jpegs(files, size),
+                **readers_of_jpegs(files, size),
                 ALONE: lambda: _take(decoded),
             }
             measures = {name: rate_of(each, len(table)) for name, each in contestants.items()}
@@ -104,32 +104,37 @@ def decode_all(files: list[Path]) -> None:
     _take(_decoded(files))
 
 
-def _readers_of_jpegs(files: list[Path], size: int) -> dict[str, Callable[[], None]]:
+def readers_of_jpegs(files: list[Path], size: int) -> dict[str, Callable[[], None]]:
     """Contestants that read nothing else; none where there is anything else."""
-    squares = []
     for file in files:
         with Image.open(file) as image:
             if image.format != "JPEG":
                 return {}
-            side = min(image.size)
-            squares.append([(image.height - side) // 2, (image.width - side) // 2, side, side])
-    bare = _bare(files, np.array(squares, np.int32), size)
+    bare = bare_operations(files, size)
     return {
-        "OpenCV": lambda: _read_in_threads(_read_with_opencv, files, size),
+        "OpenCV": lambda: _read_in_threads(read_with_opencv, files, size),
         BARE: lambda: _take(bare),
     }
 
 
-def _bare(files: list[Path], squares: np.ndarray, size: int) -> Iterable:
-    """Squares (top, left, height, width) of JPEGs, in batches: float32 [B, size, size, 3]."""
+def bare_operations(files: list[Path], size: int) -> Iterable:
+    """Centred squares of JPEGs in batches, float32 [B, size, size, 3]; all is known before."""
 
-    def read(name: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
-        square = tf.image.decode_and_crop_jpeg(tf.io.read_file(name), part, **JPEG_OPTIONS)
-        return tf.raw_ops.ResizeArea(images=square[None], size=[size, size])[0]
+    def read(name: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+        part = tf.image.decode_and_crop_jpeg(tf.io.read_file(name), square, **JPEG_OPTIONS)
+        return tf.raw_ops.ResizeArea(images=part[None], size=[size, size])[0]
 
     names = [os.fsencode(file) for file in files]
+    squares = np.array([_centred_square(file) for file in files], np.int32)
     rows = tf.data.Dataset.from_tensor_slices((names, squares))
     return ahead(rows.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH_SIZE))
+
+
+def _centred_square(file: Path) -> tuple[int, int, int, int]:
+    """Top, left, height and width."""
+    with Image.open(file) as image:
+        side = min(image.size)
+        return (image.height - side) // 2, (image.width - side) // 2, side, side
 
 
 def _read_in_threads(read: Callable[[Path, int], np.ndarray], files: list[Path], size: int) -> None:
@@ -145,7 +150,8 @@ def _read_with_pillow(file: Path, size: int) -> np.ndarray:
     return np.asarray(fitted, np.float32)
 
 
-def _read_with_opencv(file: Path, size: int) -> np.ndarray:
+def read_with_opencv(file: Path, size: int) -> np.ndarray:
+    """The centred square of a file: float32 [size, size, 3], values 0 to 255."""
     image = np.asarray(cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR_RGB))
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])

@@ -54,7 +54,7 @@ def _extensions(facts: Facts) -> list[Finding]:
 
 def _rotated(facts: Facts) -> list[Finding]:
     turned = facts.headers["orientation"]
-    rows = np.flatnonzero(turned != 1)
+    rows = np.flatnonzero(turned > 1)
     found = suspects(facts.table, rows, [f"EXIF orientation {turned[row]}" for row in rows])
     title = f"{count(len(found))} stored turned, with the way up in their EXIF data"
     advice = "Nothing: they are turned upright here. A program that does not would see them lying."

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from toolkit.data.header import NOTHING, Known
 from toolkit.data.load import make_loader
 from toolkit.data.mix import NONE
 from toolkit.data.prepare import Preparation
 from toolkit.data.read import make_reader
 from toolkit.data.streams import ahead, epoch_numbers, epoch_rows
-from toolkit.data.table import ImageTable
+from toolkit.data.table import FORMATS, ImageTable
 from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
 
@@ -66,8 +67,16 @@ def _files(table: ImageTable) -> tf.Tensor:
 def _make_file_reader(
     table: ImageTable, preparation: Preparation
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    load, read = make_loader(table), make_reader(preparation)
+    load, read = make_loader(table), make_reader(preparation, _known(table))
     return lambda file: read(load(file))
+
+
+def _known(table: ImageTable) -> Known:
+    """What the files' headers say of all of them."""
+    if table.headers is None:
+        return NOTHING
+    jpeg = table.headers["format"] == FORMATS.index("JPEG")
+    return Known(bool(jpeg.all()), bool((table.headers["orientation"] == 1).all()))
 
 
 def labelled_batches(

@@ -8,10 +8,12 @@ from toolkit.data.exif import turn
 from toolkit.data.header import (
     ANIMATED_WEBP,
     JPEG,
+    NOTHING,
     PALETTE_BMP,
     PLAIN,
     WEBP,
     Header,
+    Known,
     read_header,
 )
 from toolkit.data.table import MAX_PIXELS
@@ -50,19 +52,20 @@ def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tenso
     return decode
 
 
-def checked_header(data: tf.Tensor, max_pixels: int) -> Header:
+def checked_header(data: tf.Tensor, max_pixels: int, known: Known = NOTHING) -> Header:
     """The header of an image that may be decoded.
 
     Raises:
         tf.errors.InvalidArgumentError: The format is not known, or there are too many pixels.
     """
-    header = read_header(data)
+    header = read_header(data, known)
     shape = header.shape
     pixels = tf.reduce_prod(tf.cast(shape, tf.float64))  # May be more than int64 holds.
-    known = _assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image")
+    readable = _assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image")
     message = "an image may have at most", max_pixels, "pixels; received (height, width):", shape
-    with tf.control_dependencies([known, _assert(pixels <= max_pixels, *message)]):
-        return header._replace(kind=tf.identity(header.kind), shape=tf.identity(shape))
+    with tf.control_dependencies([readable, _assert(pixels <= max_pixels, *message)]):
+        kind = None if header.kind is None else tf.identity(header.kind)
+        return header._replace(kind=kind, shape=tf.identity(shape))
 
 
 def other_decoders(data: tf.Tensor) -> dict[int, Callable[[], tf.Tensor]]:

@@ -58,20 +58,24 @@ def _read_segment(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     return tf.maximum(tf.reduce_max(tf.where(valid, values, 1)), 1)
 
 
-def stored_size(size: np.ndarray, orientation: tf.Tensor) -> tf.Tensor:
+def stored_size(size: np.ndarray, orientation: tf.Tensor | None) -> tf.Tensor:
     """An upright image's (height, width) as it is stored in the file: int64 [2]."""
-    if size[0] == size[1]:
+    if size[0] == size[1] or orientation is None:
         return tf.constant(size)
     return tf.gather(np.where(_TRANSPOSED[:, None], size[::-1], size), orientation)
 
 
-def mirrored_sides(orientation: tf.Tensor) -> tf.Tensor:
+def mirrored_sides(orientation: tf.Tensor | None) -> tf.Tensor:
     """Whether rows and columns are stored in reverse: int64 [2], 0 or 1."""
+    if orientation is None:
+        return tf.constant(_START)
     return tf.gather(_MIRRORED, orientation)
 
 
-def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Makes an image upright: [H, W, 3] to [H, W, 3] or [W, H, 3]."""
+def turn(image: tf.Tensor, orientation: tf.Tensor | None) -> tf.Tensor:
+    """Makes an image upright: [H, W, 3] to [H, W, 3] or [W, H, 3]. None: it is already."""
+    if orientation is None:
+        return image
     steps = tf.gather(1 - 2 * _MIRRORED, orientation)
     mirrored = tf.strided_slice(image, _START, _START, steps, begin_mask=0b11, end_mask=0b11)
     order = tf.gather(np.where(_TRANSPOSED[:, None], [1, 0, 2], [0, 1, 2]), orientation)

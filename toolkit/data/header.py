@@ -18,14 +18,14 @@ class Header(NamedTuple):
     """What is known of an image before it is decoded.
 
     Attributes:
-        kind: One of the kinds above: int32.
+        kind: One of the kinds above: int32; None where it can only be a JPEG.
         shape: (height, width) as it is stored: int64 [2]; (0, 0) for an unknown format.
-        orientation: How it is to be turned, after EXIF: int32, 1 to 8.
+        orientation: How it is to be turned, after EXIF: int32, 1 to 8; None where it is upright.
     """
 
-    kind: tf.Tensor
+    kind: tf.Tensor | None
     shape: tf.Tensor
-    orientation: tf.Tensor
+    orientation: tf.Tensor | None
 
 
 class _Format(NamedTuple):
@@ -66,15 +66,38 @@ _FORMATS = [
 ]
 
 
-def read_header(data: tf.Tensor) -> Header:
-    """What the first bytes of an image, a scalar string, say."""
+class Known(NamedTuple):
+    """What is known of all files before any is read: their graph does without the rest.
+
+    Attributes:
+        jpeg: They are JPEGs.
+        upright: They need no turning.
+    """
+
+    jpeg: bool = False
+    upright: bool = False
+
+
+NOTHING = Known()
+
+
+def read_header(data: tf.Tensor, known: Known = NOTHING) -> Header:
+    """What the first bytes of an image, a scalar string, say.
+
+    Args:
+        data: The image.
+        known: Taken for true. Where it is not, decoding fails or the image stays unturned.
+    """
+    if known.jpeg:
+        header = _read_jpeg(data, known.upright)
+        return header._replace(kind=None)
     is_jpeg = tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff"
     return Header(*tf.cond(is_jpeg, lambda: _read_jpeg(data), lambda: _read_other(data)))
 
 
-def _read_jpeg(data: tf.Tensor) -> Header:
+def _read_jpeg(data: tf.Tensor, upright: bool = False) -> Header:
     shape = tf.image.extract_jpeg_shape(data, tf.int64)[:2]
-    return Header(tf.constant(JPEG), shape, exif_orientation(data))
+    return Header(tf.constant(JPEG), shape, None if upright else exif_orientation(data))
 
 
 def _read_other(data: tf.Tensor) -> Header:

@@ -147,8 +147,9 @@ def _read_header(file: _File, max_pixels: int) -> str | _Header:
 
 
 def _orientation(image: Image.Image) -> int:
+    """1 to 8; 0 where EXIF does not tell, or is damaged: whoever reads the pixels decides."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, SyntaxError, ValueError, struct.error):  # Damaged EXIF is none.
-        return 1
-    return value if value in range(1, 9) else 1
+        value = image.getexif().get(ExifTags.Base.Orientation, 0)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return 0
+    return value if value in range(1, 9) else 0

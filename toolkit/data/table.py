@@ -21,7 +21,7 @@ HEADER = np.dtype(
     [
         ("height", np.int32),  # As it is stored.
         ("width", np.int32),
-        ("orientation", np.uint8),  # EXIF's, 1 to 8, in JPEGs; otherwise 1.
+        ("orientation", np.uint8),  # In JPEGs what EXIF says, 1 to 8, 0 if unclear; otherwise 1.
         ("format", np.uint8),  # Its place in FORMATS.
     ]
 )

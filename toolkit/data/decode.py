@@ -61,9 +61,11 @@ def checked_header(data: tf.Tensor, max_pixels: int, known: Known = NOTHING) -> 
     header = read_header(data, known)
     shape = header.shape
     pixels = tf.reduce_prod(tf.cast(shape, tf.float64))  # May be more than int64 holds.
-    readable = _assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image")
     message = "an image may have at most", max_pixels, "pixels; received (height, width):", shape
-    with tf.control_dependencies([readable, _assert(pixels <= max_pixels, *message)]):
+    checks = [_assert(pixels <= max_pixels, *message)]
+    if not known.jpeg:  # There, reading the header fails if it is none.
+        checks.append(_assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image"))
+    with tf.control_dependencies(checks):
         kind = None if header.kind is None else tf.identity(header.kind)
         return header._replace(kind=kind, shape=tf.identity(shape))
 

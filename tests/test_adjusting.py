@@ -70,7 +70,10 @@ def test_auto_leaves_logits_whose_gain_is_not_sure(choice, capsys):
     assert isinstance(found.lowered, float)
     assert found.metrics == kept.metrics
     np.testing.assert_array_equal(kept.model.predict(images, verbose=0), kept.validation)
-    assert "Logits stay as they are, as the gain may be chance: with " in capsys.readouterr().err
+    assert (
+        "Logits stay as they are, as the gain may be chance: validation's loss, each class "
+        in capsys.readouterr().err
+    )
     asked = adjust_choice(prepared_of(train, labels, "logit-adjustment"), kept, QUIET)
     assert np.abs(asked.lowered).max() > 0.1
 

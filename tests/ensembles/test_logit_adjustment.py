@@ -27,7 +27,7 @@ def test_many_images_tell_what_was_taken_in(times, counts, taken_in):
     found = fit_adjustment(labels, softmax(times * (likelihoods + taken_in * SHARES)), SHARES)
     np.testing.assert_allclose(found.lowered, times * taken_in * SHARES, rtol=0.12)
     assert found.is_sure
-    assert "lower (standard error" in str(found)
+    assert " lower with adjusted logits (standard error " in str(found)
 
 
 def test_where_shares_were_not_taken_in_the_gain_is_not_sure():

@@ -44,8 +44,8 @@ class Adjustment:
     def __str__(self) -> str:
         change = "lower" if self.gain > 0 else "higher"
         return (
-            f"with adjusted logits validation's loss, each class counted the same, is "
-            f"{abs(self.gain):.2g} {change} (standard error {self.error:.2g})"
+            f"validation's loss, each class counted the same, is {abs(self.gain):.2g} {change} with "
+            f"adjusted logits (standard error {self.error:.2g})"
         )
 
 

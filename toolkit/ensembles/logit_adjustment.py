@@ -44,8 +44,8 @@ class Adjustment:
     def __str__(self) -> str:
         change = "lower" if self.gain > 0 else "higher"
         return (
-            f"validation's loss, each class counted the same, is {abs(self.gain):.2g} {change} with "
-            f"adjusted logits (standard error {self.error:.2g})"
+            f"validation's loss, each class counted the same, is {abs(self.gain):.2g} {change} "
+            f"with adjusted logits (standard error {self.error:.2g})"
         )
 
 

@@ -14,7 +14,10 @@ EXPECTED, DOUBT = 1.0, 0.5
 image is seen: once (Menon et al. 2021), with this deviation."""
 
 MOST = 4.0
+"""No factor above it is tried."""
+
 ERRORS = 2.0
+"""So many standard errors a gain must be to be sure."""
 
 
 @dataclass(frozen=True)

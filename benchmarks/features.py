@@ -20,7 +20,6 @@ and comparing it with Keras, once for each network. It has a table of its own.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +49,7 @@ def run(settings: Settings) -> Outcome:
             table = read_table(replace(settings, data=str(folder)), count)
             engine = frozen.engine("auto", table)
             choosing = _measure_choosing(frozen, table, settings)
-            rates = _measure_passes(frozen, folder, table, engine, settings)
+            rates = _measure_passes(frozen, table, engine, settings)
     share = [100 * (1 - c / a) for c, a in zip(rates[COLD], rates[ALONE], strict=True)]
     comparisons = [
         compare("Throughput", "images/s", rates, PREDICT),
@@ -62,7 +61,7 @@ def run(settings: Settings) -> Outcome:
 
 
 def _measure_passes(
-    frozen: FrozenNetwork, folder: Path, table: ImageTable, engine: Engine, settings: Settings
+    frozen: FrozenNetwork, table: ImageTable, engine: Engine, settings: Settings
 ) -> dict[str, list[float]]:
     height, width = frozen.preparation.height, frozen.preparation.width
 
@@ -78,7 +77,7 @@ def _measure_passes(
     contestants = {
         PREDICT: rate_to_last_batch(
             lambda **how: frozen.model.predict(
-                keras_images(folder, height, width), verbose=0, **how
+                keras_images(table.root, height, width), verbose=0, **how
             ),
             len(table),
         ),

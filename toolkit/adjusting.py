@@ -43,7 +43,7 @@ def adjust_choice(prepared: Tunable, choice: Choice, reporter: Reporter) -> Choi
     found = fit_adjustment(table.labels, before, priors)
     if prepared.options.imbalance == AUTO and not found.is_sure:
         reporter.say(f"Logits stay as they are, as the gain may be chance: {found}.")
-        return replace(choice, adjustment=found)
+        return replace(choice, adjustment=found, validation=before)
     reporter.say(f"Logits are adjusted: {found}.")
     lower_logits(choice.model, found.lowered)
     after = softmax(log_probabilities(before, TINY) - found.lowered).astype(np.float32)

@@ -34,7 +34,7 @@ from toolkit.classifier.model import logits_model
 from toolkit.data.streams import ahead
 from toolkit.data.table import ImageTable
 from toolkit.data.views import Views, content_numbers
-from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
+from toolkit.training.fast_convolutions import fast_convolutions
 
 IMAGES = 512
 BATCH_SIZE = 32
@@ -149,7 +149,7 @@ def _measure_training(
         name: rate_of(lambda batches=batches: fit(model, batches, STEPS), STEPS * size)  # type: ignore[misc]
         for name, batches in pairs.items()
     }
-    with fast_depthwise_gradients(model):
+    with fast_convolutions(model):
         return alternate(settings.repetitions, contestants, warm_up=1, say=settings.say)
 
 

@@ -18,8 +18,9 @@ waits for tf.data's tuning there, by chance for as long as the epoch took.
 - *bare fit*: `model.fit` of the same network over arrays in memory, of the same activations, or of
   images that are prepared and augmented already: what any pipeline could reach at best.
 
-All but the guide compute the gradients of wide depthwise kernels in parts, as `toolkit finetune`
-does. *As TensorFlow computes them* is the cached activations without that.
+All but the guide convolve as `toolkit finetune` does (`toolkit/training/fast_convolutions.py`):
+frozen BatchNorms go into the convolutions before them, and some gradients are computed in another
+way. *As Keras convolves* is the cached activations without that.
 
 The activations must be computed first. The last table has what that takes with an empty cache
 (to convert the frozen stages for the engine, to run them over all views and the validation photos),
@@ -49,14 +50,14 @@ from toolkit.data.order import steps_per_epoch
 from toolkit.data.sources import list_source
 from toolkit.data.splits import assign_splits, check_classes
 from toolkit.data.table import TRAIN, ImageTable
-from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
+from toolkit.training.fast_convolutions import fast_convolutions
 from toolkit.tuning import TrainingData, make_training_data
 
 IMAGES = 512
 EPOCHS = 6
 GUIDE, GUIDE_STAGES = "Keras' guide", "Keras' guide, same stages"
 WHOLE, STAGES = "images, whole network", "images, same stages"
-CACHED, PLAIN = "cached activations", "cached, as TensorFlow computes gradients"
+CACHED, PLAIN = "cached activations", "cached, as Keras convolves"
 MAKING = "computing the activations"
 BARE = {CACHED: "bare fit, activations", STAGES: "bare fit, images"}
 
@@ -108,7 +109,7 @@ class _Training:
         self,
         settings: Settings,
         table: ImageTable,
-        computing: Callable[[keras.Model], AbstractContextManager] = fast_depthwise_gradients,
+        computing: Callable[[keras.Model], AbstractContextManager] = fast_convolutions,
         **changes: Any,
     ) -> None:
         self._frozen, self.network = frozen_network(settings, **changes)

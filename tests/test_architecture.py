@@ -45,7 +45,7 @@ TENSORFLOW = (
     "toolkit/data/",
     "toolkit/serving/",
     "toolkit/cli/libraries.py",
-    "toolkit/training/tensorflow_depthwise.py",  # Only asked where Keras runs on it.
+    "toolkit/training/tensorflow_convolutions.py",  # Only asked where Keras runs on it.
 )
 
 

@@ -8,6 +8,7 @@ from toolkit.option_checks import AUTO
 from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
 from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.training.fast_convolutions import fast_convolutions
 from toolkit.training.find_lr import LOWEST
 from toolkit.training.fine_tuning import compile_model
 from toolkit.training.optimization import FLOAT32
@@ -17,7 +18,6 @@ from toolkit.training.precision import (
     fastest_precision,
     seconds_of_a_step,
 )
-from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 from toolkit.training.variables import assign, copy
 from toolkit.tuning import TrainingData
 
@@ -61,6 +61,6 @@ def _seconds(
     data: TrainingData, batch: list[np.ndarray], options: FinetuneOptions, name: str
 ) -> float:
     wanted = options.optimization(LOWEST, name)
-    with computing_in(data.model, name), fast_depthwise_gradients(data.model):
+    with computing_in(data.model, name), fast_convolutions(data.model):
         model = compile_model(data.model, wanted, 1000, one_hot=data.one_hot)
         return seconds_of_a_step(lambda: model.train_on_batch(*batch))

@@ -11,10 +11,10 @@ from toolkit.option_checks import AUTO
 from toolkit.options import FinetuneOptions
 from toolkit.progress import Reporter
 from toolkit.serving.unfinished import UnfinishedRun
+from toolkit.training.fast_convolutions import fast_convolutions
 from toolkit.training.find_lr import LOWEST, STEPS, RangeTest, range_test, suggest
 from toolkit.training.fine_tuning import compile_model
 from toolkit.training.optimization import FLOAT32
-from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 from toolkit.tuning import TrainingData
 
 
@@ -80,5 +80,5 @@ def search_learning_rate(
     def batches() -> Iterable:
         return reporter.progress(data.training(epochs), steps, "Learning rates")
 
-    with fast_depthwise_gradients(model):
+    with fast_convolutions(model):
         return range_test(model, batches, steps=steps)

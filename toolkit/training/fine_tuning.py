@@ -11,6 +11,7 @@ from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.discriminative import Rate
 from toolkit.training.distillation import distilled
 from toolkit.training.ending import BUDGET
+from toolkit.training.fast_convolutions import fast_convolutions
 from toolkit.training.loss_guard import LossGuard
 from toolkit.training.losses import CROSS_ENTROPY, make_loss
 from toolkit.training.optimization import Optimization
@@ -18,7 +19,6 @@ from toolkit.training.optimizer import make_optimizer
 from toolkit.training.plateau import ReduceOnPlateau
 from toolkit.training.precision import computing_in
 from toolkit.training.schedules import PLATEAU
-from toolkit.training.tensorflow_depthwise import fast_depthwise_gradients
 from toolkit.training.time_budget import TimeBudget, budget_ending
 
 CROSS_ENTROPIES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
@@ -65,7 +65,7 @@ def fine_tune(
     if done == epochs or checkpoint.out_of_patience or checkpoint.ended:
         checkpoint.restore_best(model)
         return model
-    with computing_in(model, optimization.precision), fast_depthwise_gradients(model):
+    with computing_in(model, optimization.precision), fast_convolutions(model):
         trained.fit(
             training(range(done, epochs)),
             validation_data=validation,

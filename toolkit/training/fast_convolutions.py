@@ -1,0 +1,172 @@
+"""Convolutions that take less time in a training step, with TensorFlow on an x86-64 CPU.
+
+- BatchNorm that is frozen is a factor and an offset of each channel. The factors go into the kernel
+  of the convolution before it, and the offsets become its bias. That saves passes over memory, and
+  oneDNN adds the bias and applies the activation while it convolves.
+- Some gradients are computed in another way (`tensorflow_convolutions`).
+"""
+
+import contextlib
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import keras
+
+from toolkit.classifier.devices import is_on_gpu
+from toolkit.training.optimization import FLOAT32
+from toolkit.training.tensorflow_convolutions import (
+    NARROW,
+    add_bias,
+    depthwise_convolution,
+    pointwise_convolution,
+)
+
+Layer = keras.layers.Layer
+Convolve = Callable[[Any, Any], Any]
+"""Images and kernel to what a convolution gives, without bias and activation."""
+
+
+@contextlib.contextmanager
+def fast_convolutions(model: keras.Model) -> Iterator[None]:
+    """Lets a model's convolutions, and the frozen BatchNorms behind them, take less time.
+
+    What the model gives is the same but for rounding, and so are the gradients of its variables;
+    those of the frozen BatchNorms there are none. Nothing is done where it would not help: on other
+    backends, processors, or with a GPU.
+
+    Args:
+        model: What is trained; what was compiled or traced before does not change. Until the end,
+            its layers are for models alone that connect them as it does.
+    """
+    calls = _faster_calls(model) if _helps_here() else {}
+    for layer, call in calls.items():
+        layer.call = call
+    try:
+        yield
+    finally:
+        for layer in calls:
+            del layer.call
+
+
+def _helps_here() -> bool:
+    return (
+        keras.backend.backend() == "tensorflow"
+        and platform.machine().lower() in ("x86_64", "amd64")
+        and not is_on_gpu()
+    )
+
+
+def _faster_calls(model: keras.Model) -> dict[Layer, Callable]:
+    """What takes the place of the layers' own `call`."""
+    norms = _frozen_norms(model)
+    calls: dict[Layer, Callable] = {norm: _unchanged for norm in norms.values()}
+    for layer in model.layers:
+        faster, norm = _faster_way(layer), norms.get(layer)
+        if faster or norm:
+            calls[layer] = partial(_call, layer, faster or _own_way(layer), norm)
+    return calls
+
+
+def _frozen_norms(model: keras.Model) -> dict[Layer, Layer]:
+    """The frozen BatchNorms by the convolutions that give to them alone."""
+    tensors = keras.tree.flatten
+    takers = Counter(id(x) for op in model.operations for x in tensors(op.input))
+    takers.update(id(x) for x in model.outputs)
+    makers = {id(x): op for op in model.operations for x in tensors(op.output)}
+    found = {}
+    for norm in model.layers:
+        if type(norm) is keras.layers.BatchNormalization and not norm.trainable:
+            maker = makers[id(norm.input)]
+            if takers[id(norm.input)] == 1 and _takes_in(maker, norm):
+                found[maker] = norm
+    return found
+
+
+def _takes_in(layer: Layer, norm: Layer) -> bool:
+    """Whether a layer is a convolution into which a BatchNorm of what it gives can go."""
+    return (
+        type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        and layer.activation in (None, keras.activations.linear)
+        and layer.data_format == "channels_last"
+        and norm.axis in (-1, 3)
+        and layer.compute_dtype == norm.compute_dtype == FLOAT32
+    )
+
+
+def _faster_way(layer: Layer) -> Convolve | None:
+    """Another way to a convolution, whose gradients take less time."""
+    if not layer.trainable:
+        return None
+    if type(layer) is keras.layers.DepthwiseConv2D and _is_wide(layer):
+        return depthwise_convolution
+    if type(layer) is keras.layers.Conv2D and _is_pointwise(layer):
+        return pointwise_convolution
+    return None
+
+
+def _is_wide(layer: keras.layers.DepthwiseConv2D) -> bool:
+    rows, columns = layer.kernel_size
+    height, width = layer.input.shape[1:3]
+    return (
+        _is_plain(layer)
+        and layer.padding == "same"
+        and layer.depth_multiplier == 1
+        and columns > NARROW
+        and columns % 2 == 1
+        and None not in (height, width)
+        and height >= rows
+        and width >= columns
+    )
+
+
+def _is_pointwise(layer: keras.layers.Conv2D) -> bool:
+    plain = _is_plain(layer) and layer.kernel_size == (1, 1) and layer.groups == 1
+    return plain and layer.compute_dtype == FLOAT32
+
+
+def _is_plain(layer: Layer) -> bool:
+    steps = layer.strides, layer.dilation_rate
+    return steps == ((1, 1), (1, 1)) and layer.data_format == "channels_last"
+
+
+def _own_way(layer: Layer) -> Convolve:
+    if type(layer) is keras.layers.Conv2D:
+        return layer.convolution_op
+    return partial(
+        keras.ops.depthwise_conv,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation_rate=layer.dilation_rate,
+        data_format=layer.data_format,
+    )
+
+
+def _call(layer: Layer, convolve: Convolve, norm: Layer | None, images: Any) -> Any:
+    kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
+    if norm is not None:
+        kernel, bias = _normalizing(layer, norm)
+    outputs = convolve(images, kernel)
+    if bias is not None:
+        outputs = add_bias(outputs, bias)
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _normalizing(layer: Layer, norm: Layer) -> tuple[Any, Any]:
+    """The kernel and bias with which a convolution gives what the BatchNorm behind it would."""
+    factors = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
+    if norm.scale:
+        factors *= norm.gamma
+    bias = (layer.bias - norm.moving_mean if layer.use_bias else -norm.moving_mean) * factors
+    if norm.center:
+        bias += norm.beta
+    # A depthwise kernel has its output channels in two dimensions.
+    depthwise = type(layer) is keras.layers.DepthwiseConv2D
+    shape = layer.kernel.shape[2 if depthwise else 3 :]
+    return layer.kernel * keras.ops.reshape(factors, shape), bias
+
+
+def _unchanged(inputs: Any, **_: Any) -> Any:
+    return inputs

@@ -1,0 +1,99 @@
+"""Convolutions of which TensorFlow computes the gradients in a slower way than it could, on x86-64.
+
+They give what TensorFlow's own give, and the same gradients but for rounding.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+NARROW = 3
+"""Columns of a depthwise kernel up to which oneDNN has a fast kernel for its gradient.
+
+Wider ones go through that for grouped convolutions, which is ten times slower in float32 and forty
+times in bfloat16.
+"""
+
+_STRIDES = [1, 1, 1, 1]
+
+
+def add_bias(outputs: Any, bias: Any) -> Any:
+    """Adds [D] to [N, H, W, D] by the operation that TensorFlow joins with a convolution."""
+    import tensorflow as tf
+
+    return tf.nn.bias_add(outputs, tf.convert_to_tensor(bias))
+
+
+def pointwise_convolution(images: Any, kernel: Any) -> Any:
+    """A convolution of one pixel: [N, H, W, C] with [1, 1, C, D], to [N, H, W, D].
+
+    Its gradients are matrix products of all pixels, which oneDNN computes faster as such.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradients(errors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            rows, matrix = (tf.reshape(each, [-1, each.shape[-1]]) for each in (errors, kernel))
+            to_images = tf.matmul(rows, matrix, transpose_b=True)
+            pixels = tf.reshape(images, [-1, images.shape[-1]])
+            to_kernel = tf.matmul(pixels, rows, transpose_a=True)
+            return tf.reshape(to_images, tf.shape(images)), tf.reshape(to_kernel, kernel.shape)
+
+        return tf.nn.conv2d(images, kernel, _STRIDES, "SAME"), gradients
+
+    return convolve(tf.convert_to_tensor(images), tf.convert_to_tensor(kernel))
+
+
+def depthwise_convolution(images: Any, kernel: Any) -> Any:
+    """A depthwise convolution: [N, H, W, C] with [height, width, C, 1], to [N, H, W, C].
+
+    Its kernel's width is odd. Only three of its columns at a time are given a gradient.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradients(errors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            to_images = tf.nn.depthwise_conv2d_backprop_input(
+                tf.shape(images), kernel, errors, _STRIDES, "SAME"
+            )
+            return to_images, _kernel_gradient(images, kernel.shape, errors)
+
+        return tf.nn.depthwise_conv2d(images, kernel, _STRIDES, "SAME"), gradients
+
+    return convolve(tf.convert_to_tensor(images), tf.convert_to_tensor(kernel))
+
+
+def _kernel_gradient(images: Any, shape: Sequence[int], errors: Any) -> Any:
+    """The gradient of a kernel of this shape, from the errors of what it gave for the images."""
+    import tensorflow as tf
+
+    columns = _three_columns(images, shape, errors, 1)
+    for apart in range(2, shape[1] // 2 + 1):
+        outer = _three_columns(images, shape, errors, apart)
+        columns = tf.concat([outer[:, :1], columns, outer[:, -1:]], axis=1)
+    return columns
+
+
+def _three_columns(images: Any, shape: Sequence[int], errors: Any, apart: int) -> Any:
+    """The gradient of the middle column and of those so far to its left and right.
+
+    So many neighbouring columns of the images become one with as many times the channels, which
+    moves nothing in memory: columns so far apart then lie side by side.
+    """
+    import tensorflow as tf
+
+    width, channels = images.shape[2:]
+    margin = [[0, 0], [0, 0], [0, -width % apart], [0, 0]]
+    size = [tf.shape(images)[0], images.shape[1], -(-width // apart), apart * channels]
+    if width % apart:
+        images, errors = tf.pad(images, margin), tf.pad(errors, margin)
+    gradient = tf.nn.depthwise_conv2d_backprop_filter(
+        tf.reshape(images, size),
+        [shape[0], NARROW, apart * channels, 1],
+        tf.reshape(errors, size),
+        _STRIDES,
+        "SAME",
+    )
+    parts = tf.reshape(gradient, [shape[0], NARROW, apart, channels])
+    return tf.reduce_sum(parts, axis=2)[..., None]

@@ -18,7 +18,6 @@ import keras
 from toolkit.classifier.devices import is_on_gpu
 from toolkit.training.optimization import FLOAT32
 from toolkit.training.tensorflow_convolutions import (
-    NARROW,
     add_bias,
     depthwise_convolution,
     pointwise_convolution,
@@ -79,13 +78,13 @@ def _frozen_norms(model: keras.Model) -> dict[Layer, Layer]:
     found = {}
     for norm in model.layers:
         if type(norm) is keras.layers.BatchNormalization and not norm.trainable:
-            maker = makers[id(norm.input)]
+            maker = makers.get(id(norm.input))  # None where a model begins with what it takes.
             if takers[id(norm.input)] == 1 and _takes_in(maker, norm):
                 found[maker] = norm
     return found
 
 
-def _takes_in(layer: Layer, norm: Layer) -> bool:
+def _takes_in(layer: Any, norm: Layer) -> bool:
     """Whether a layer is a convolution into which a BatchNorm of what it gives can go."""
     return (
         type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -100,25 +99,20 @@ def _faster_way(layer: Layer) -> Convolve | None:
     """Another way to a convolution, whose gradients take less time."""
     if not layer.trainable:
         return None
-    if type(layer) is keras.layers.DepthwiseConv2D and _is_wide(layer):
+    if type(layer) is keras.layers.DepthwiseConv2D and _is_odd(layer):
         return depthwise_convolution
     if type(layer) is keras.layers.Conv2D and _is_pointwise(layer):
         return pointwise_convolution
     return None
 
 
-def _is_wide(layer: keras.layers.DepthwiseConv2D) -> bool:
-    rows, columns = layer.kernel_size
-    height, width = layer.input.shape[1:3]
+def _is_odd(layer: keras.layers.DepthwiseConv2D) -> bool:
+    """Whether its kernel has a middle, and nothing else makes it special."""
     return (
         _is_plain(layer)
         and layer.padding == "same"
         and layer.depth_multiplier == 1
-        and columns > NARROW
-        and columns % 2 == 1
-        and None not in (height, width)
-        and height >= rows
-        and width >= columns
+        and all(side % 2 for side in layer.kernel_size)
     )
 
 

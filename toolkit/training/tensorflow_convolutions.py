@@ -47,16 +47,17 @@ def pointwise_convolution(images: Any, kernel: Any) -> Any:
 def depthwise_convolution(images: Any, kernel: Any) -> Any:
     """A depthwise convolution: [N, H, W, C] with [height, width, C, 1], to [N, H, W, C].
 
-    Its kernel's width is odd. Only three of its columns at a time are given a gradient.
+    Its kernel's sides are odd: then the images' gradient is a convolution of the errors, with the
+    kernel turned round, and oneDNN is up to a quarter faster with that. Of a wide kernel, only
+    three columns at a time are given a gradient.
     """
     import tensorflow as tf
 
     @tf.custom_gradient
     def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         def gradients(errors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            to_images = tf.nn.depthwise_conv2d_backprop_input(
-                tf.shape(images), kernel, errors, _STRIDES, "SAME"
-            )
+            turned = tf.reverse(kernel, axis=[0, 1])
+            to_images = tf.nn.depthwise_conv2d(errors, turned, _STRIDES, "SAME")
             return to_images, _kernel_gradient(images, kernel.shape, errors)
 
         return tf.nn.depthwise_conv2d(images, kernel, _STRIDES, "SAME"), gradients
@@ -68,11 +69,19 @@ def _kernel_gradient(images: Any, shape: Sequence[int], errors: Any) -> Any:
     """The gradient of a kernel of this shape, from the errors of what it gave for the images."""
     import tensorflow as tf
 
+    if shape[1] <= NARROW or _is_smaller(images, shape):
+        return tf.nn.depthwise_conv2d_backprop_filter(images, shape, errors, _STRIDES, "SAME")
     columns = _three_columns(images, shape, errors, 1)
     for apart in range(2, shape[1] // 2 + 1):
         outer = _three_columns(images, shape, errors, apart)
         columns = tf.concat([outer[:, :1], columns, outer[:, -1:]], axis=1)
     return columns
+
+
+def _is_smaller(images: Any, shape: Sequence[int]) -> bool:
+    """Whether images are smaller than a kernel, or may be: oneDNN is slow with parts of it, too."""
+    height, width = images.shape[1:3]
+    return None in (height, width) or height < shape[0] or width < shape[1]
 
 
 def _three_columns(images: Any, shape: Sequence[int], errors: Any, apart: int) -> Any:

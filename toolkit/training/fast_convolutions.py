@@ -32,9 +32,8 @@ Convolve = Callable[[Any, Any], Any]
 def fast_convolutions(model: keras.Model) -> Iterator[None]:
     """Lets a model's convolutions, and the frozen BatchNorms behind them, take less time.
 
-    What the model gives is the same but for rounding, and so are the gradients of its variables;
-    those of the frozen BatchNorms there are none. Nothing is done where it would not help: on other
-    backends, processors, or with a GPU.
+    What the model gives is the same but for rounding, and so are its gradients. Nothing is done
+    where it would not help: on other backends, processors, or with a GPU.
 
     Args:
         model: What is trained; what was compiled or traced before does not change. Until the end,

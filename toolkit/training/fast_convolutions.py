@@ -23,7 +23,6 @@ from toolkit.training.tensorflow_convolutions import (
     pointwise_convolution,
 )
 
-Layer = keras.layers.Layer
 Convolve = Callable[[Any, Any], Any]
 """Images and kernel to what a convolution gives, without bias and activation."""
 
@@ -57,10 +56,10 @@ def _helps_here() -> bool:
     )
 
 
-def _faster_calls(model: keras.Model) -> dict[Layer, Callable]:
+def _faster_calls(model: keras.Model) -> dict[keras.layers.Layer, Callable]:
     """What takes the place of the layers' own `call`."""
     norms = _frozen_norms(model)
-    calls: dict[Layer, Callable] = {norm: _unchanged for norm in norms.values()}
+    calls: dict[keras.layers.Layer, Callable] = {norm: _unchanged for norm in norms.values()}
     for layer in model.layers:
         faster, norm = _faster_way(layer), norms.get(layer)
         if faster or norm:
@@ -68,7 +67,7 @@ def _faster_calls(model: keras.Model) -> dict[Layer, Callable]:
     return calls
 
 
-def _frozen_norms(model: keras.Model) -> dict[Layer, Layer]:
+def _frozen_norms(model: keras.Model) -> dict[keras.layers.Layer, keras.layers.Layer]:
     """The frozen BatchNorms by the convolutions that give to them alone."""
     tensors = keras.tree.flatten
     takers = Counter(id(x) for op in model.operations for x in tensors(op.input))
@@ -83,7 +82,7 @@ def _frozen_norms(model: keras.Model) -> dict[Layer, Layer]:
     return found
 
 
-def _takes_in(layer: Any, norm: Layer) -> bool:
+def _takes_in(layer: Any, norm: keras.layers.Layer) -> bool:
     """Whether a layer is a convolution into which a BatchNorm of what it gives can go."""
     return (
         type(layer) in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -94,7 +93,7 @@ def _takes_in(layer: Any, norm: Layer) -> bool:
     )
 
 
-def _faster_way(layer: Layer) -> Convolve | None:
+def _faster_way(layer: keras.layers.Layer) -> Convolve | None:
     """Another way to a convolution, whose gradients take less time."""
     if not layer.trainable:
         return None
@@ -120,12 +119,12 @@ def _is_pointwise(layer: keras.layers.Conv2D) -> bool:
     return plain and layer.compute_dtype == FLOAT32
 
 
-def _is_plain(layer: Layer) -> bool:
+def _is_plain(layer: keras.layers.Layer) -> bool:
     steps = layer.strides, layer.dilation_rate
     return steps == ((1, 1), (1, 1)) and layer.data_format == "channels_last"
 
 
-def _own_way(layer: Layer) -> Convolve:
+def _own_way(layer: keras.layers.Layer) -> Convolve:
     if type(layer) is keras.layers.Conv2D:
         return layer.convolution_op
     return partial(
@@ -137,7 +136,9 @@ def _own_way(layer: Layer) -> Convolve:
     )
 
 
-def _call(layer: Layer, convolve: Convolve, norm: Layer | None, images: Any) -> Any:
+def _call(
+    layer: keras.layers.Layer, convolve: Convolve, norm: keras.layers.Layer | None, images: Any
+) -> Any:
     kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
     if norm is not None:
         kernel, bias = _normalizing(layer, norm)
@@ -147,7 +148,7 @@ def _call(layer: Layer, convolve: Convolve, norm: Layer | None, images: Any) -> 
     return outputs if layer.activation is None else layer.activation(outputs)
 
 
-def _normalizing(layer: Layer, norm: Layer) -> tuple[Any, Any]:
+def _normalizing(layer: keras.layers.Layer, norm: keras.layers.Layer) -> tuple[Any, Any]:
     """The kernel and bias with which a convolution gives what the BatchNorm behind it would."""
     factors = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
     if norm.scale:

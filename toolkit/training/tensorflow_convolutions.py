@@ -6,7 +6,7 @@ They give what TensorFlow's own give, and the same gradients but for rounding.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-NARROW = 3
+_NARROW = 3
 """Columns of a depthwise kernel up to which oneDNN has a fast kernel for its gradient.
 
 Wider ones go through that for grouped convolutions, which is ten times slower in float32 and forty
@@ -69,7 +69,7 @@ def _kernel_gradient(images: Any, shape: Sequence[int], errors: Any) -> Any:
     """The gradient of a kernel of this shape, from the errors of what it gave for the images."""
     import tensorflow as tf
 
-    if shape[1] <= NARROW or _is_smaller(images, shape):
+    if shape[1] <= _NARROW or _is_smaller(images, shape):
         return tf.nn.depthwise_conv2d_backprop_filter(images, shape, errors, _STRIDES, "SAME")
     columns = _three_columns(images, shape, errors, 1)
     for apart in range(2, shape[1] // 2 + 1):
@@ -99,10 +99,10 @@ def _three_columns(images: Any, shape: Sequence[int], errors: Any, apart: int) -
         images, errors = tf.pad(images, margin), tf.pad(errors, margin)
     gradient = tf.nn.depthwise_conv2d_backprop_filter(
         tf.reshape(images, size),
-        [shape[0], NARROW, apart * channels, 1],
+        [shape[0], _NARROW, apart * channels, 1],
         tf.reshape(errors, size),
         _STRIDES,
         "SAME",
     )
-    parts = tf.reshape(gradient, [shape[0], NARROW, apart, channels])
+    parts = tf.reshape(gradient, [shape[0], _NARROW, apart, channels])
     return tf.reduce_sum(parts, axis=2)[..., None]

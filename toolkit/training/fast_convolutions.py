@@ -16,15 +16,21 @@ from typing import Any
 import keras
 
 from toolkit.classifier.devices import is_on_gpu
-from toolkit.training.optimization import FLOAT32
 from toolkit.training.tensorflow_convolutions import (
     add_bias,
     depthwise_convolution,
     pointwise_convolution,
 )
 
+_BFLOAT16 = "bfloat16"
+_DTYPES = ("float32", _BFLOAT16)
+"""In which it helps to compute in another way; on CPUs nothing helps float16."""
+
 Convolve = Callable[[Any, Any], Any]
 """Images and kernel to what a convolution gives, without bias and activation."""
+
+Weights = Callable[[], tuple[Any, Any]]
+"""Gives kernel and bias, or None for it."""
 
 
 @contextlib.contextmanager
@@ -63,7 +69,8 @@ def _faster_calls(model: keras.Model) -> dict[keras.layers.Layer, Callable]:
     for layer in model.layers:
         faster, norm = _faster_way(layer), norms.get(layer)
         if faster or norm:
-            calls[layer] = partial(_call, layer, faster or _own_way(layer), norm)
+            weights = _normalizing(layer, norm) if norm else partial(_own_weights, layer)
+            calls[layer] = partial(_call, layer, faster or _own_way(layer), weights)
     return calls
 
 
@@ -89,7 +96,7 @@ def _takes_in(layer: Any, norm: keras.layers.Layer) -> bool:
         and layer.activation in (None, keras.activations.linear)
         and layer.data_format == "channels_last"
         and norm.axis in (-1, 3)
-        and layer.compute_dtype == norm.compute_dtype == FLOAT32
+        and layer.compute_dtype == norm.compute_dtype in _DTYPES
     )
 
 
@@ -98,7 +105,8 @@ def _faster_way(layer: keras.layers.Layer) -> Convolve | None:
     if not layer.trainable:
         return None
     if type(layer) is keras.layers.DepthwiseConv2D and _is_odd(layer):
-        return depthwise_convolution
+        how = {"stride": layer.strides[0], "padding": layer.padding.upper()}
+        return partial(depthwise_convolution, **how)
     if type(layer) is keras.layers.Conv2D and _is_pointwise(layer):
         return pointwise_convolution
     return None
@@ -106,22 +114,27 @@ def _faster_way(layer: keras.layers.Layer) -> Convolve | None:
 
 def _is_odd(layer: keras.layers.DepthwiseConv2D) -> bool:
     """Whether its kernel has a middle, and nothing else makes it special."""
+    as_large = layer.strides == (1, 1) and layer.padding == "same"
     return (
-        _is_plain(layer)
-        and layer.padding == "same"
+        # In float32, TensorFlow is fast with all others.
+        (as_large or layer.compute_dtype == _BFLOAT16)
+        and _is_dense(layer)
         and layer.depth_multiplier == 1
         and all(side % 2 for side in layer.kernel_size)
     )
 
 
 def _is_pointwise(layer: keras.layers.Conv2D) -> bool:
-    plain = _is_plain(layer) and layer.kernel_size == (1, 1) and layer.groups == 1
-    return plain and layer.compute_dtype == FLOAT32
+    return (
+        layer.kernel_size == layer.strides == (1, 1)
+        and _is_dense(layer)
+        and layer.groups == 1
+        and layer.compute_dtype in _DTYPES
+    )
 
 
-def _is_plain(layer: keras.layers.Layer) -> bool:
-    steps = layer.strides, layer.dilation_rate
-    return steps == ((1, 1), (1, 1)) and layer.data_format == "channels_last"
+def _is_dense(layer: keras.layers.Layer) -> bool:
+    return layer.dilation_rate == (1, 1) and layer.data_format == "channels_last"
 
 
 def _own_way(layer: keras.layers.Layer) -> Convolve:
@@ -136,30 +149,35 @@ def _own_way(layer: keras.layers.Layer) -> Convolve:
     )
 
 
-def _call(
-    layer: keras.layers.Layer, convolve: Convolve, norm: keras.layers.Layer | None, images: Any
-) -> Any:
-    kernel, bias = layer.kernel, layer.bias if layer.use_bias else None
-    if norm is not None:
-        kernel, bias = _normalizing(layer, norm)
+def _call(layer: keras.layers.Layer, convolve: Convolve, weights: Weights, images: Any) -> Any:
+    kernel, bias = weights()
     outputs = convolve(images, kernel)
     if bias is not None:
         outputs = add_bias(outputs, bias)
     return outputs if layer.activation is None else layer.activation(outputs)
 
 
-def _normalizing(layer: keras.layers.Layer, norm: keras.layers.Layer) -> tuple[Any, Any]:
-    """The kernel and bias with which a convolution gives what the BatchNorm behind it would."""
-    factors = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
-    if norm.scale:
-        factors *= norm.gamma
-    bias = (layer.bias - norm.moving_mean if layer.use_bias else -norm.moving_mean) * factors
-    if norm.center:
-        bias += norm.beta
+def _own_weights(layer: keras.layers.Layer) -> tuple[Any, Any]:
+    return layer.kernel, layer.bias if layer.use_bias else None
+
+
+def _normalizing(layer: keras.layers.Layer, norm: keras.layers.Layer) -> Weights:
+    """Computes with what a convolution gives what the BatchNorm behind it would."""
+    # In a call, Keras would have rounded these to the layer's precision already.
+    kernel, bias = layer.kernel.value, layer.bias.value if layer.use_bias else 0.0
+    mean, variance = norm.moving_mean.value, norm.moving_variance.value
+    gamma, beta = norm.gamma.value if norm.scale else 1.0, norm.beta.value if norm.center else 0.0
     # A depthwise kernel has its output channels in two dimensions.
     depthwise = type(layer) is keras.layers.DepthwiseConv2D
     shape = layer.kernel.shape[2 if depthwise else 3 :]
-    return layer.kernel * keras.ops.reshape(factors, shape), bias
+
+    def weights() -> tuple[Any, Any]:
+        factors = keras.ops.rsqrt(variance + norm.epsilon) * gamma
+        scaled = kernel * keras.ops.reshape(factors, shape)
+        exact = scaled, (bias - mean) * factors + beta
+        return tuple(keras.ops.cast(each, layer.compute_dtype) for each in exact)
+
+    return weights
 
 
 def _unchanged(inputs: Any, **_: Any) -> Any:

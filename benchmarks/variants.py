@@ -24,6 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "--ema": {"ema": 0.99},
     "--label-smoothing 0.1": {"label_smoothing": 0.1},
     "--mix mixup": {"mix": "mixup"},
+    "--precision mixed_bfloat16": {"precision": "mixed_bfloat16"},
 }
 
 

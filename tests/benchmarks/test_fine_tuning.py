@@ -4,7 +4,17 @@ import keras
 import pytest
 
 from benchmarks import fine_tuning, guide
-from benchmarks.fine_tuning import BARE, CACHED, GUIDE, GUIDE_STAGES, MAKING, PLAIN, STAGES, WHOLE
+from benchmarks.fine_tuning import (
+    BARE,
+    CACHED,
+    GUIDE,
+    GUIDE_STAGES,
+    LOWER,
+    MAKING,
+    PLAIN,
+    STAGES,
+    WHOLE,
+)
 from tests.benchmarks.small import small_settings
 from toolkit.backbones import find
 
@@ -21,11 +31,13 @@ def test_each_contestant_is_measured(images, monkeypatch):
     build = guide.build_model
     monkeypatch.setattr(guide, "build_model", lambda *of: built.append(build(*of)) or built[-1])
     settings = small_settings(images, epochs=1)
-    alone, same, piped, whole = fine_tuning.run(settings).comparisons
-    assert set(alone.repetitions) == {GUIDE, GUIDE_STAGES, WHOLE, STAGES, PLAIN, CACHED}
-    assert set(same.repetitions) == {GUIDE_STAGES, STAGES, PLAIN, CACHED}
+    outcome = fine_tuning.run(settings)
+    alone, same, piped, whole = outcome.comparisons
+    assert set(alone.repetitions) == {GUIDE, GUIDE_STAGES, WHOLE, STAGES, PLAIN, CACHED, LOWER}
+    assert set(same.repetitions) == {GUIDE_STAGES, STAGES, PLAIN, CACHED, LOWER}
     assert set(piped.repetitions) == {*BARE, *BARE.values()}
-    assert set(whole.repetitions) == {GUIDE, GUIDE_STAGES, WHOLE, STAGES, CACHED, MAKING}
+    assert set(whole.repetitions) == {GUIDE, GUIDE_STAGES, WHOLE, STAGES, CACHED, LOWER, MAKING}
+    assert any(note.startswith("--precision auto takes") for note in outcome.notes)
     for comparison in (alone, same, piped, whole):
         assert all(value > 0 for values in comparison.repetitions.values() for value in values)
     everything, top = built

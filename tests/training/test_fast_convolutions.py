@@ -342,6 +342,12 @@ def strided_gradients(model):
     return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
 
 
+def test_a_batchnorm_of_another_precision_stays_by_itself():
+    model = make_model(depthwise(**LOW), frozen_norm(dtype="float32"))
+    with fast_convolutions(model):
+        assert is_replaced(model) and not is_replaced(model, "norm")
+
+
 def test_float16_is_left_alone():
     layers = pointwise(dtype="mixed_float16"), frozen_norm(dtype="mixed_float16")
     model = make_model(*layers, dtype="mixed_float16")

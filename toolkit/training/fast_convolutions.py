@@ -162,7 +162,7 @@ def _own_weights(layer: keras.layers.Layer) -> tuple[Any, Any]:
 
 
 def _normalizing(layer: keras.layers.Layer, norm: keras.layers.Layer) -> Weights:
-    """Computes with what a convolution gives what the BatchNorm behind it would."""
+    """Kernel and bias with which a convolution gives what the BatchNorm behind it would."""
     # In a call, Keras would have rounded these to the layer's precision already.
     kernel, bias = layer.kernel.value, layer.bias.value if layer.use_bias else 0.0
     mean, variance = norm.moving_mean.value, norm.moving_variance.value

@@ -1,7 +1,8 @@
 """Decode: photos from the disk to the network's size, against what others read them with.
 
-Each contestant gives all photos in a round, fewer than 1,000 as often as it takes to get there; the
-files are in the system's cache. One round is not counted.
+Each contestant gives all photos in a round, fewer than 1,000 as often as it takes to get there, and
+makes its data set or threads for it anew, as who reads photos once does; the files are in the
+system's cache. One round is not counted.
 
 - *toolkit*: `image_batches`, which feature passes read with: centred square, EXIF orientation,
   resized with antialiasing, in batches of 32, damaged images left out.
@@ -61,14 +62,12 @@ def run(settings: Settings) -> Outcome:
         table = table.rows(np.tile(np.arange(len(table)), times))
         files, preparation = paths(table), Preparation(size, size)
         with linked_folder(files) as folder, linked_folder(files[:1]) as single:
-            images = keras_images(folder, size, size)
-            decoded = _decoded(files)
             contestants = {
-                KERAS: lambda: _take(images),
+                KERAS: lambda: _take(keras_images(folder, size, size)),
                 TOOLKIT: lambda: _take(image_batches(table, preparation, BATCH_SIZE)),
                 "Pillow": lambda: _read_in_threads(_read_with_pillow, files, size),
                 **readers_of_jpegs(files, size),
-                ALONE: lambda: _take(decoded),
+                ALONE: lambda: decode_all(files),
             }
             measures = {name: rate_of(each, len(table)) for name, each in contestants.items()}
             rates = alternate(settings.repetitions, measures, warm_up=1, say=settings.say)
@@ -110,14 +109,14 @@ def readers_of_jpegs(files: list[Path], size: int) -> dict[str, Callable[[], Non
         with Image.open(file) as image:
             if image.format != "JPEG":
                 return {}
-    bare = bare_operations(files, size)
+    squares = centred_squares(files)
     return {
         "OpenCV": lambda: _read_in_threads(read_with_opencv, files, size),
-        BARE: lambda: _take(bare),
+        BARE: lambda: _take(bare_operations(files, squares, size)),
     }
 
 
-def bare_operations(files: list[Path], size: int) -> Iterable:
+def bare_operations(files: list[Path], squares: np.ndarray, size: int) -> Iterable:
     """Centred squares of JPEGs in batches, float32 [B, size, size, 3]; all is known before."""
 
     def read(name: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
@@ -125,13 +124,16 @@ def bare_operations(files: list[Path], size: int) -> Iterable:
         return tf.raw_ops.ResizeArea(images=part[None], size=[size, size])[0]
 
     names = [os.fsencode(file) for file in files]
-    squares = np.array([_centred_square(file) for file in files], np.int32)
     rows = tf.data.Dataset.from_tensor_slices((names, squares))
     return ahead(rows.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH_SIZE))
 
 
+def centred_squares(files: list[Path]) -> np.ndarray:
+    """Their top, left, height and width: int32 [N, 4]."""
+    return np.array([_centred_square(file) for file in files], np.int32)
+
+
 def _centred_square(file: Path) -> tuple[int, int, int, int]:
-    """Top, left, height and width."""
     with Image.open(file) as image:
         side = min(image.size)
         return (image.height - side) // 2, (image.width - side) // 2, side, side

@@ -20,7 +20,8 @@ def files(images):
 def test_they_give_the_toolkits_pixels(files):
     reader = make_reader(Preparation(SIZE, SIZE))
     expected = [reader(tf.io.read_file(str(file))).numpy() for file in files]
-    bare = np.concatenate([np.asarray(batch) for batch in decode.bare_operations(files, SIZE)])
+    batches = decode.bare_operations(files, decode.centred_squares(files), SIZE)
+    bare = np.concatenate([np.asarray(batch) for batch in batches])
     # Where a square is cut out, colours at its edge lack their neighbours; OpenCV gives bytes.
     assert np.abs(bare - expected).mean() < 0.5
     opencv = np.stack([decode.read_with_opencv(file, SIZE) for file in files])

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from tests.data.encoded import FILES, PHOTO, encode, exif, jpeg_with, segment
 from toolkit.data.decode import make_decoder
 from toolkit.data.exif import exif_orientation
+from toolkit.data.orientation import read_orientation
 
 DECODE = make_decoder()
 COMPILED = tf.function(DECODE, input_signature=[tf.TensorSpec([], tf.string)])
@@ -142,6 +143,7 @@ def test_the_first_frame_of_an_animation_is_taken():
 def test_orientation_is_pillows(orientation, order):
     data = jpeg_with(segment(0xE1, exif(orientation, order)))
 
+    assert read_orientation(io.BytesIO(data)) == orientation
     assert decode(data).shape == ((64, 48, 3) if orientation >= 5 else (48, 64, 3))
     assert_like_pillow(data)
 
@@ -159,6 +161,7 @@ def test_orientation_is_pillows(orientation, order):
 def test_other_segments_may_come_before_exif(before, jfif):
     data = jpeg_with(*before, segment(0xE1, exif(6, "MM")), jfif=jfif)
 
+    assert read_orientation(io.BytesIO(data)) == 6
     assert decode(data).shape == (64, 48, 3)
     assert_like_pillow(data)
 
@@ -179,6 +182,7 @@ def test_other_segments_may_come_before_exif(before, jfif):
 def test_damaged_exif_is_ignored(content):
     data = jpeg_with(segment(0xE1, content))
 
+    assert read_orientation(io.BytesIO(data)) == 1
     np.testing.assert_array_equal(decode(data), decode(FILES["jpeg, no subsampling"]))
 
 
@@ -192,12 +196,29 @@ def test_no_header_stops_the_search_for_an_orientation():
         for place in random.integers(2, 60, 3):
             header[place] = random.integers(256)
         found.add(int(find(bytes(header))))
+        assert read_orientation(io.BytesIO(header)) == int(find(bytes(header)))
     assert {1, 6} <= found <= set(range(1, 9))
 
 
 @pytest.mark.parametrize("data", [b"Exif\0\0", b"\xff\xd8\xffExif\0\0", b"\xff\xd8\xff" + bytes(9)])
 def test_the_shortest_headers_have_no_orientation(data):
     assert exif_orientation(tf.constant(data)) == 1
+    assert read_orientation(io.BytesIO(data)) == 1
+
+
+@pytest.mark.parametrize("kind", [3, 4])
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize("start", [0, 100, (1 << 17) - 200, 1 << 17])
+def test_scan_and_graph_find_the_same_orientation(start, order, kind):
+    content = exif(6, order, kind)
+    comments = [segment(0xFE, bytes(size)) for size in _split(start)]
+    data = jpeg_with(*comments, segment(0xE1, content), segment(0xE1, exif(3, "II")))
+    assert read_orientation(io.BytesIO(data)) == exif_orientation(tf.constant(data))
+
+
+def _split(size: int) -> list[int]:
+    """A size in parts that each fit into a segment."""
+    return [min(60_000, size - start) for start in range(0, size, 60_000)]
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9])

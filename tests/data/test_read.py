@@ -5,7 +5,6 @@ from PIL import Image
 
 from tests.data.encoded import FILES, PHOTO, encode, exif, jpeg_with, segment
 from toolkit.data.decode import make_decoder
-from toolkit.data.header import Known
 from toolkit.data.prepare import CENTER, CROPS, PAD, SQUASH, Preparation, make_preparer
 from toolkit.data.read import make_joint_reader, make_reader
 
@@ -52,27 +51,6 @@ def turned(image: Image.Image, orientation: int, **options: object) -> bytes:
 @pytest.mark.parametrize("name", FILES)
 def test_every_format_is_what_decoding_and_preparing_it_gives(name, size):
     np.testing.assert_array_equal(read(FILES[name], *size), read_whole(FILES[name], *size))
-
-
-@pytest.mark.parametrize("crop", CROPS)
-@pytest.mark.parametrize("size", [(24, 24), (20, 28), (4, 5)])
-@pytest.mark.parametrize("orientation", [1, 2, 6])
-def test_what_is_known_before_changes_nothing(orientation, size, crop):
-    data = turned(picture(50, 70), orientation)
-    preparation = Preparation(*size, crop=crop)
-    expected = make_reader(preparation)(tf.constant(data)).numpy()
-    for known in (Known(jpeg=True), Known(jpeg=True, upright=orientation == 1)):
-        found = make_reader(preparation, known)(tf.constant(data)).numpy()
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_what_is_known_to_be_a_jpeg_and_is_none_is_refused():
-    png = encode(picture(50, 70), "PNG")
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        make_reader(Preparation(16, 16), Known(jpeg=True))(tf.constant(png))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"may have at most\] \[100\]"):
-        read = make_reader(Preparation(16, 16, max_pixels=100), Known(jpeg=True, upright=True))
-        read(tf.constant(encode(picture(50, 70), "JPEG")))
 
 
 @pytest.mark.parametrize("crop", [SQUASH, PAD])

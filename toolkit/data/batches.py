@@ -1,17 +1,18 @@
 """Batches of prepared images, streamed from the files with tf.data."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from toolkit.data.header import NOTHING, Known
 from toolkit.data.load import make_loader
 from toolkit.data.mix import NONE
+from toolkit.data.plan import can_be_planned
 from toolkit.data.prepare import Preparation
-from toolkit.data.read import make_reader
+from toolkit.data.read import make_planned_reader, make_reader
 from toolkit.data.streams import ahead, epoch_numbers, epoch_rows
-from toolkit.data.table import FORMATS, ImageTable
+from toolkit.data.table import ImageTable
 from toolkit.data.targets import make_labeller
 from toolkit.data.views import Views, content_numbers
 
@@ -19,13 +20,16 @@ from toolkit.data.views import Views, content_numbers
 def image_batches(
     table: ImageTable, preparation: Preparation, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Streams a table's images in its order, leaving out those that cannot be decoded.
+    """Streams a table's images, leaving out those that cannot be decoded.
+
+    They come in the table's order, but for unusual ones (turned, of a rare format, cut short) and
+    those that were to come in a batch with a damaged one, which follow at the end.
 
     Yields:
-        Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255. The rows
+        Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255.01. The rows
         that never appear are the damaged ones: `decoding_problems` says what is wrong with them.
     """
-    return ahead(_readable(table, preparation, batch_size)).as_numpy_iterator()
+    return _readable(table, preparation, batch_size)
 
 
 def view_batches(
@@ -42,41 +46,79 @@ def view_batches(
     """
     draw = _make_drawer(table, preparation, views)
     wanted = tf.data.Dataset.from_tensor_slices(np.array(numbers, np.int64))
-    batches = _readable(table, preparation, batch_size).prefetch(1)
-    drawn = batches.flat_map(
-        lambda rows, images: wanted.map(lambda number: (rows, number, images))
-    ).map(
-        lambda rows, number, images: (rows, number, draw(images, rows, number)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    return ahead(drawn).as_numpy_iterator()
+
+    def draw_views(batches: tf.data.Dataset) -> tf.data.Dataset:
+        return (
+            batches.prefetch(1)
+            .flat_map(lambda rows, images: wanted.map(lambda number: (rows, number, images)))
+            .map(
+                lambda rows, number, images: (rows, number, draw(images, rows, number)),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+        )
+
+    return _readable(table, preparation, batch_size, draw_views)
 
 
-def _readable(table: ImageTable, preparation: Preparation, batch_size: int) -> tf.data.Dataset:
-    """Batches of row numbers and images."""
-    read = _make_file_reader(table, preparation)
-    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(table)), _files(table)))
-    images = rows.map(lambda row, file: (row, read(file)), num_parallel_calls=tf.data.AUTOTUNE)
-    return images.ignore_errors().batch(batch_size)
+def _readable(
+    table: ImageTable,
+    preparation: Preparation,
+    batch_size: int,
+    then: Callable[[tf.data.Dataset], tf.data.Dataset] = lambda batches: batches,
+) -> Iterator:
+    """Batches of row numbers and images, or what is made of them, that begins with the rows."""
+    missing = np.ones(len(table), bool)
+    for make, rows in (_planned, _can_be_planned(table, preparation)), (_singly, missing):
+        if rows.any():  # To make nothing ready would take as long.
+            batches = make(table, np.flatnonzero(rows), preparation, batch_size)
+            for batch in ahead(then(batches)).as_numpy_iterator():
+                missing[batch[0]] = False
+                yield batch
 
 
-def _files(table: ImageTable) -> tf.Tensor:
-    return tf.constant(table.files(), tf.string, shape=[len(table)])
+def _can_be_planned(table: ImageTable, preparation: Preparation) -> np.ndarray:
+    if table.headers is None:
+        return np.zeros(len(table), bool)
+    return can_be_planned(table.headers, preparation)
 
 
-def _make_file_reader(
+def _planned(
+    table: ImageTable, rows: np.ndarray, preparation: Preparation, batch_size: int
+) -> tf.data.Dataset:
+    """Batches of images that can be planned, but those with a damaged one.
+
+    Images go straight into their batch, which takes a twentieth less time than to collect those
+    that could be decoded.
+    """
+    return _read_rows(table.rows(rows), rows, preparation).batch(batch_size).ignore_errors()
+
+
+def _singly(
+    table: ImageTable, rows: np.ndarray, preparation: Preparation, batch_size: int
+) -> tf.data.Dataset:
+    """Batches of images of which nothing is known."""
+    unknown = dataclasses.replace(table.rows(rows), headers=None)
+    return _read_rows(unknown, rows, preparation).ignore_errors().batch(batch_size)
+
+
+def _read_rows(table: ImageTable, numbers: np.ndarray, preparation: Preparation) -> tf.data.Dataset:
+    """All images of a table, each with a number."""
+    read = _make_row_reader(table, preparation)
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(table)), numbers))
+    return rows.map(lambda row, number: (number, read(row)), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _make_row_reader(
     table: ImageTable, preparation: Preparation
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    load, read = make_loader(table), make_reader(preparation, _known(table))
-    return lambda file: read(load(file))
-
-
-def _known(table: ImageTable) -> Known:
-    """What the files' headers say of all of them."""
-    if table.headers is None:
-        return NOTHING
-    jpeg = table.headers["format"] == FORMATS.index("JPEG")
-    return Known(bool(jpeg.all()), bool((table.headers["orientation"] == 1).all()))
+    """Makes the function that reads the image of a row, scalar int64."""
+    load, headers = make_loader(table), table.headers
+    files = tf.constant(table.files(), tf.string, shape=[len(table)])
+    if headers is not None and headers.size and can_be_planned(headers, preparation).all():
+        read_planned = make_planned_reader(headers, preparation)
+        return lambda row: read_planned(load(tf.gather(files, row)), row)
+    read = make_reader(preparation)
+    return lambda row: read(load(tf.gather(files, row)))
 
 
 def labelled_batches(
@@ -87,10 +129,9 @@ def labelled_batches(
     Returns:
         A data set of (float32 [B, height, width, 3], int32 [B]).
     """
-    files = _files(table)
-    read = _make_file_reader(table, preparation)
-    rows = tf.data.Dataset.from_tensor_slices((files, table.labels))
-    images = rows.map(lambda file, label: (read(file), label), num_parallel_calls=tf.data.AUTOTUNE)
+    read = _make_row_reader(table, preparation)
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(table)), table.labels))
+    images = rows.map(lambda row, label: (read(row), label), num_parallel_calls=tf.data.AUTOTUNE)
     return ahead(images.batch(batch_size))
 
 
@@ -127,13 +168,13 @@ def training_batches(
         [B, classes], with a teacher [B, 2 classes]; `len(epochs)` times
         `steps_per_epoch(len(table), batch_size)` batches long.
     """
-    files, read = _files(table), _make_file_reader(table, preparation)
+    read = _make_row_reader(table, preparation)
     draw = _make_drawer(table, preparation, views)
     label = make_labeller(table, mix, views.seed, teacher)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         rows = epoch_rows(table.labels, views.seed, epoch, resample)
-        images = rows.map(lambda row: (read(files[row]), row), num_parallel_calls=tf.data.AUTOTUNE)
+        images = rows.map(lambda row: (read(row), row), num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size).map(
             lambda images, rows: label(draw(images, rows, epoch), rows, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,

@@ -8,12 +8,10 @@ from toolkit.data.exif import turn
 from toolkit.data.header import (
     ANIMATED_WEBP,
     JPEG,
-    NOTHING,
     PALETTE_BMP,
     PLAIN,
     WEBP,
     Header,
-    Known,
     read_header,
 )
 from toolkit.data.table import MAX_PIXELS
@@ -52,22 +50,22 @@ def make_decoder(max_pixels: int = MAX_PIXELS) -> Callable[[tf.Tensor], tf.Tenso
     return decode
 
 
-def checked_header(data: tf.Tensor, max_pixels: int, known: Known = NOTHING) -> Header:
+def checked_header(data: tf.Tensor, max_pixels: int) -> Header:
     """The header of an image that may be decoded.
 
     Raises:
         tf.errors.InvalidArgumentError: The format is not known, or there are too many pixels.
     """
-    header = read_header(data, known)
+    header = read_header(data)
     shape = header.shape
     pixels = tf.reduce_prod(tf.cast(shape, tf.float64))  # May be more than int64 holds.
     message = "an image may have at most", max_pixels, "pixels; received (height, width):", shape
-    checks = [_assert(pixels <= max_pixels, *message)]
-    if not known.jpeg:  # There, reading the header fails if it is none.
-        checks.append(_assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image"))
+    checks = [
+        _assert(pixels <= max_pixels, *message),
+        _assert(pixels > 0, "not a JPEG, PNG, BMP, GIF or WebP image"),
+    ]
     with tf.control_dependencies(checks):
-        kind = None if header.kind is None else tf.identity(header.kind)
-        return header._replace(kind=kind, shape=tf.identity(shape))
+        return header._replace(kind=tf.identity(header.kind), shape=tf.identity(shape))
 
 
 def other_decoders(data: tf.Tensor) -> dict[int, Callable[[], tf.Tensor]]:

@@ -3,13 +3,16 @@
 import numpy as np
 import tensorflow as tf
 
-_HEAD_BYTES = 1 << 17
-"""Within these EXIF begins; other segments may come before it."""
-
-_SEGMENT_BYTES = 1 << 16
-_ORIENTATION_TAG = 0x0112
-_ENTRIES = 512
-"""How many of a directory's entries are looked at; cameras write about ten."""
+from toolkit.data.orientation import (
+    BEFORE_NAME,
+    ENTRIES,
+    HEAD_BYTES,
+    LITTLE_ENDIAN,
+    MARKER,
+    PLACES,
+    SEGMENT_BYTES,
+    TAG,
+)
 
 # For each orientation, 0 unused: whether rows and columns are stored backwards, and whether an
 # upright image's rows are stored as columns.
@@ -23,59 +26,47 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
 
     Args:
         data: The JPEG, scalar string.
-
-    See "Exif Version 2.32" (CIPA DC-008), 4.5 and 4.6.4.
     """
-    head = tf.strings.substr(data, 0, _HEAD_BYTES)
+    head = tf.strings.substr(data, 0, HEAD_BYTES)
     # The segments are not walked through: most files have no EXIF, and this tells it at the speed
     # of memory. In an image's own data, the name cannot come behind a marker.
     before = tf.strings.regex_replace(head, r"(?s)Exif\x00\x00\C*", "", replace_global=False)
     start = tf.strings.length(before)
-    size = tf.minimum(tf.strings.length(data), _HEAD_BYTES)
-    return tf.cond(start < size, lambda: _read_segment(data, start - 4), lambda: 1)
+    size = tf.minimum(tf.strings.length(data), HEAD_BYTES)
+    return tf.cond(start < size, lambda: _read_segment(data, start - BEFORE_NAME), lambda: 1)
 
 
 def _read_segment(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """The orientation in the segment whose marker is at a place, 1 if it has none.
-
-    All lies in words of two bytes: 0 marker, 1 length, 2 to 4 "Exif" and zeros, 5 byte order, 6 the
-    number 42, 7 and 8 the bytes from word 5 to the directory (of which the higher word is 0, as a
-    segment is no longer than 64 kB). The directory: a count, and entries of six words, tag, kind,
-    count (two), value (two).
-    """
-    segment = tf.strings.substr(data, start, _SEGMENT_BYTES)
+    """The orientation in the segment whose marker is at a place, 1 if it has none."""
+    segment = tf.strings.substr(data, start, SEGMENT_BYTES)
     big, little = (
-        tf.io.decode_raw(segment, tf.uint16, fixed_length=_SEGMENT_BYTES, little_endian=order)
+        tf.io.decode_raw(segment, tf.uint16, fixed_length=SEGMENT_BYTES, little_endian=order)
         for order in (False, True)
     )
     marker, order = tf.unstack(tf.gather(big, [0, 5]))
-    words = tf.cast(tf.where(order == int.from_bytes(b"II"), little, big), tf.int32)
-    directory = 5 + tf.reduce_sum(tf.gather(words, [7, 8])) // 2
-    entries = np.arange(_ENTRIES, dtype=np.int32)
-    places = directory + np.stack([0 * entries, 1 + 6 * entries, 5 + 6 * entries])
-    counts, tags, values = tf.unstack(tf.gather(words, tf.minimum(places, _SEGMENT_BYTES // 2 - 1)))
-    valid = (tags == _ORIENTATION_TAG) & (entries < counts) & (values <= 8) & (marker == 0xFFE1)
+    words = tf.cast(tf.where(order == LITTLE_ENDIAN, little, big), tf.int32)
+    places = 5 + tf.reduce_sum(tf.gather(words, [7, 8])) // 2 + PLACES
+    counts, tags, values = tf.unstack(tf.gather(words, tf.minimum(places, SEGMENT_BYTES // 2 - 1)))
+    valid = (tags == TAG) & (counts > ENTRIES) & (values <= 8) & (marker == MARKER)
     return tf.maximum(tf.reduce_max(tf.where(valid, values, 1)), 1)
 
 
-def stored_size(size: np.ndarray, orientation: tf.Tensor | None) -> tf.Tensor:
-    """An upright image's (height, width) as it is stored in the file: int64 [2]."""
-    if size[0] == size[1] or orientation is None:
+def stored_size(size: np.ndarray, orientation: tf.Tensor) -> tf.Tensor:
+    """An upright image's (height, width) as it is stored in the file: int64 [..., 2]."""
+    if size[0] == size[1]:
         return tf.constant(size)
     return tf.gather(np.where(_TRANSPOSED[:, None], size[::-1], size), orientation)
 
 
-def mirrored_sides(orientation: tf.Tensor | None) -> tf.Tensor:
-    """Whether rows and columns are stored in reverse: int64 [2], 0 or 1."""
-    if orientation is None:
-        return tf.constant(_START)
+def mirrored_sides(orientation: tf.Tensor) -> tf.Tensor:
+    """Whether rows and columns are stored in reverse: int64 [..., 2], 0 or 1."""
     return tf.gather(_MIRRORED, orientation)
 
 
-def turn(image: tf.Tensor, orientation: tf.Tensor | None) -> tf.Tensor:
-    """Makes an image upright: [H, W, 3] to [H, W, 3] or [W, H, 3]. None: it is already."""
-    if orientation is None:
-        return image
+def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Makes an image upright: [H, W, 3] to [H, W, 3] or [W, H, 3]."""
+    if tf.get_static_value(orientation) == 1:
+        return image  # The graph does without what is never needed.
     steps = tf.gather(1 - 2 * _MIRRORED, orientation)
     mirrored = tf.strided_slice(image, _START, _START, steps, begin_mask=0b11, end_mask=0b11)
     order = tf.gather(np.where(_TRANSPOSED[:, None], [1, 0, 2], [0, 1, 2]), orientation)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.data.exif import exif_orientation
+from toolkit.data.table import JPEG_END
 
 PLAIN, PALETTE_BMP, WEBP, ANIMATED_WEBP, JPEG = range(5)
 """Kinds of images that are each decoded in another way."""
@@ -18,14 +19,18 @@ class Header(NamedTuple):
     """What is known of an image before it is decoded.
 
     Attributes:
-        kind: One of the kinds above: int32; None where it can only be a JPEG.
+        kind: One of the kinds above: int32.
         shape: (height, width) as it is stored: int64 [2]; (0, 0) for an unknown format.
-        orientation: How it is to be turned, after EXIF: int32, 1 to 8; None where it is upright.
+        orientation: How it is to be turned, after EXIF: int32, 1 to 8.
+        is_cut: Whether it is a JPEG that does not end like one: int64, 0 or 1. TensorFlow does not
+            read what lies below a part, nor notice where it is missing: all rows down to the last
+            are to be decoded then.
     """
 
-    kind: tf.Tensor | None
+    kind: tf.Tensor
     shape: tf.Tensor
-    orientation: tf.Tensor | None
+    orientation: tf.Tensor
+    is_cut: tf.Tensor
 
 
 class _Format(NamedTuple):
@@ -66,38 +71,16 @@ _FORMATS = [
 ]
 
 
-class Known(NamedTuple):
-    """What is known of all files before any is read: their graph does without the rest.
-
-    Attributes:
-        jpeg: They are JPEGs.
-        upright: They need no turning.
-    """
-
-    jpeg: bool = False
-    upright: bool = False
-
-
-NOTHING = Known()
-
-
-def read_header(data: tf.Tensor, known: Known = NOTHING) -> Header:
-    """What the first bytes of an image, a scalar string, say.
-
-    Args:
-        data: The image.
-        known: Taken for true. Where it is not, decoding fails or the image stays unturned.
-    """
-    if known.jpeg:
-        header = _read_jpeg(data, known.upright)
-        return header._replace(kind=None)
+def read_header(data: tf.Tensor) -> Header:
+    """What the first bytes of an image, a scalar string, say."""
     is_jpeg = tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff"
     return Header(*tf.cond(is_jpeg, lambda: _read_jpeg(data), lambda: _read_other(data)))
 
 
-def _read_jpeg(data: tf.Tensor, upright: bool = False) -> Header:
+def _read_jpeg(data: tf.Tensor) -> Header:
     shape = tf.image.extract_jpeg_shape(data, tf.int64)[:2]
-    return Header(tf.constant(JPEG), shape, None if upright else exif_orientation(data))
+    is_cut = tf.cast(tf.strings.substr(data, -2, 2) != JPEG_END, tf.int64)
+    return Header(tf.constant(JPEG), shape, exif_orientation(data), is_cut)
 
 
 def _read_other(data: tf.Tensor) -> Header:
@@ -110,7 +93,8 @@ def _read_other(data: tf.Tensor) -> Header:
     kinds = _KINDS + tf.cast(special & _MASKS == _SPECIALS, tf.int64)
     known = tf.cast(magic == _MAGIC, tf.int64)
     kind = tf.cast(tf.reduce_sum(kinds * known), tf.int32)
-    return Header(kind, tf.reduce_sum(sides * known, -1), tf.constant(1))
+    shape = tf.reduce_sum(sides * known, -1)
+    return Header(kind, shape, tf.constant(1), tf.constant(0, tf.int64))
 
 
 def _weights(start: int, size: int, big: bool = False) -> np.ndarray:

@@ -90,8 +90,8 @@ def fitted_size(
     """(height, width) that a part is resized to: int64 [2]; smaller than `size` if it is padded."""
     if crop != PAD:
         return size
-    across = tf.reverse(sides, [0])
-    return tf.clip_by_value((sides * tf.reverse(size, [0]) + across // 2) // across, 1, size)
+    across = tf.reverse(sides, [-1])
+    return tf.clip_by_value((sides * tf.reverse(size, [-1]) + across // 2) // across, 1, size)
 
 
 def pad(image: tf.Tensor, size: np.ndarray, crop: str) -> tf.Tensor:
@@ -109,29 +109,27 @@ def center_window(
     """The largest centred part with an aspect ratio.
 
     Args:
-        shape: An image's (height, width): int64 [2].
-        size: (height, width) with the aspect ratio: int64 [2].
+        shape: An image's (height, width): int64 [2], or [..., 2] for many.
+        size: (height, width) with the aspect ratio: int64 [2] or [..., 2].
         mirrored: Where it is 1, an odd pixel is left over at the top or left, not at the bottom
-            or right: int64 [2].
+            or right: int64 [2] or [..., 2].
 
     Returns:
-        Its first row and column, and those behind its last: int64 [2] each, at least 1 apart.
+        Its first row and column, and those behind its last: int64 [..., 2] each, at least 1 apart.
     """
-    fitting = tf.reverse(shape, [0]) * size // tf.reverse(size, [0])
+    fitting = tf.reverse(shape, [-1]) * size // tf.reverse(size, [-1])
     sides = tf.maximum(tf.minimum(shape, fitting), 1)
     start = (shape - sides + mirrored) // 2
     return start, start + sides
 
 
 def times_larger(sides: tf.Tensor, size: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """How many times (height, width) fits into a part's: int64, rounded down."""
-    return tf.reduce_min(sides // size)
+    """How many times (height, width) fits into a part's: int64 [...], rounded down."""
+    return tf.reduce_min(sides // size, -1)
 
 
-def resize(
-    image: tf.Tensor, size: tf.Tensor | np.ndarray, times: tf.Tensor, crop: str
-) -> tf.Tensor:
-    """Resizes [H, W, 3] of `times_larger` to float32 [height, width, 3], values 0 to 255.
+def resize(image: tf.Tensor, size: tf.Tensor | np.ndarray, fits: tf.Tensor, crop: str) -> tf.Tensor:
+    """Resizes [H, W, 3], into which the size fits or not, to float32 [height, width, 3].
 
     An area's weights may add up to a little more than 1, so white may be 255.01. To cut that off
     would take a twentieth of the time that a photo takes, decoding and all.
@@ -139,8 +137,14 @@ def resize(
     antialias = crop == SQUASH  # One side may shrink while the other grows.
     size = tf.cast(size, tf.int32)
 
+    def shrink() -> tf.Tensor:
+        return tf.image.resize(image, size, "area")
+
     def enlarge() -> tf.Tensor:
         pixels = tf.cast(image, tf.float32)  # A fifth faster than on bytes; areas are not.
         return tf.image.resize(pixels, size, "bilinear", antialias=antialias)
 
-    return tf.cond(times > 0, lambda: tf.image.resize(image, size, "area"), enlarge)
+    known = tf.get_static_value(fits)
+    if known is not None:  # The graph does without what is never needed.
+        return shrink() if known else enlarge()
+    return tf.cond(fits > 0, shrink, enlarge)

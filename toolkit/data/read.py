@@ -1,33 +1,23 @@
 """Encoded bytes straight to the network's size: decodes no more of a JPEG than is needed."""
 
 import functools
+import json
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from toolkit.data.decode import JPEG_OPTIONS, checked_header, other_decoders
-from toolkit.data.exif import mirrored_sides, stored_size, turn
-from toolkit.data.header import JPEG, NOTHING, Header, Known
-from toolkit.data.prepare import Preparation, fitted_size, pad, resize, times_larger, window
+from toolkit.data.exif import turn
+from toolkit.data.header import JPEG
+from toolkit.data.plan import LENGTHS, RATIOS, Plan, make_plan, plan_rows
+from toolkit.data.prepare import Preparation, pad, resize
 
-_RATIOS = np.array([1, 2, 4, 8])
-"""By which libjpeg can shrink an image while it decodes."""
-
-_SPARE = 2
-"""How many times the wanted side is to be left then, for `resize` to do the fine work."""
-
-_CHROMA_MARGIN = np.array([0, 2])
-"""Rows and columns around a part that have a say in its colours: as chroma is interpolated."""
-
-_ALL_ROWS = np.array([1 << 16, 0])
+_ALL_DECODERS = range(JPEG + len(RATIOS))
 
 
 @functools.cache
-def make_reader(
-    preparation: Preparation, known: Known = NOTHING
-) -> Callable[[tf.Tensor], tf.Tensor]:
+def make_reader(preparation: Preparation) -> Callable[[tf.Tensor], tf.Tensor]:
     """Makes the function that decodes, crops and resizes one image.
 
     It gives what `make_decoder` and then `make_preparer` give, but is faster with JPEGs: it decodes
@@ -36,24 +26,17 @@ def make_reader(
 
     Args:
         preparation: What is done to the image.
-        known: What is known of all images. Operations for whatever else they might be take time,
-            0.05 s of each pass also where not one image needs them.
 
     Returns:
-        A function from a scalar string tensor to float32 [height, width, 3], values 0 to 255. It
+        A function from a scalar string tensor to float32 [height, width, 3], values 0 to 255.01. It
         raises `tf.errors.InvalidArgumentError` where the bytes are no readable image.
 
     Example:
         >>> make_reader(Preparation(224, 224))(tf.io.read_file("photo.jpg")).shape
         TensorShape([224, 224, 3])
     """
-
-    # A function, and kept: so its graph is built once, not for each data set.
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-    def read(data: tf.Tensor) -> tf.Tensor:
-        return _read(data, [preparation], known)[0]
-
-    return read
+    read_jointly = make_joint_reader([preparation])
+    return lambda data: read_jointly(data)[0]
 
 
 def make_joint_reader(
@@ -68,106 +51,110 @@ def make_joint_reader(
         preparations: At least one; the smallest `max_pixels` counts for all.
     """
 
+    # A function, and kept: so its graph is built once, not for each data set.
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def read(data: tf.Tensor) -> list[tf.Tensor]:
-        return _read(data, preparations)
+        header = checked_header(data, min(each.max_pixels for each in preparations))
+        plans = [make_plan(header, each) for each in preparations]
+        parts = _decode_parts(data, plans)
+        return [_finish(*each) for each in zip(parts, plans, preparations, strict=True)]
 
     return read
 
 
-class _Plan(NamedTuple):
-    """What is done to an image for one preparation, before it is turned upright.
+def make_planned_reader(
+    headers: np.ndarray, preparation: Preparation
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Makes the function that reads a table's images without looking at what they are.
 
-    Attributes:
-        start: Its first row and column: int64 [2], as all.
-        stop: Those behind its last.
-        size: (height, width) that the part is resized to.
-        times: How many times that fits into it.
-        choice: The place in `_RATIOS` of what it is shrunk by while it is decoded: int32.
+    It gives what `make_reader` gives, but is faster by a tenth or more, as all is decided before
+    any image is read, and what not one image needs is not in the graph.
+
+    Args:
+        headers: What `scan` has seen, `toolkit.data.table.HEADER` [N], of images that all
+            `can_be_planned`.
+        preparation: What is done to the images.
+
+    Returns:
+        A function of an image's bytes and its row, a scalar int64 tensor. Of a file that is no
+        longer what its header says, it raises `tf.errors.InvalidArgumentError` or gives another
+        part than `make_reader`.
     """
-
-    start: tf.Tensor
-    stop: tf.Tensor
-    size: tf.Tensor | np.ndarray
-    times: tf.Tensor
-    choice: tf.Tensor
-
-
-def _read(
-    data: tf.Tensor, preparations: Sequence[Preparation], known: Known = NOTHING
-) -> list[tf.Tensor]:
-    header = checked_header(data, min(each.max_pixels for each in preparations), known)
-    plans = [_plan(header, each) for each in preparations]
-    images = []
-    for part, plan, preparation in zip(
-        _decode_parts(data, header, plans), plans, preparations, strict=True
-    ):
-        resized = resize(part, plan.size, plan.times, preparation.crop)
-        padded = pad(turn(resized, header.orientation), preparation.size, preparation.crop)
-        images.append(tf.ensure_shape(padded, [*preparation.size, 3]))
-    return images
+    plans = plan_rows(headers, preparation)
+    used, places = np.unique(plans.decoder, return_inverse=True)
+    plans = plans._replace(decoder=places.astype(np.int32))
+    alike = {name: v[0].tolist() for name, v in plans._asdict().items() if (v == v[:1]).all()}
+    alike.pop("window", None)  # So that the rest is never empty.
+    read = _make_plan_reader(preparation, tuple(used.tolist()), json.dumps(alike))
+    own = [v.reshape(len(v), -1) for name, v in plans._asdict().items() if name not in alike]
+    table = tf.constant(np.concatenate(own, 1))
+    return lambda data, row: read(data, tf.gather(table, row))
 
 
-def _plan(header: Header, preparation: Preparation) -> _Plan:
-    size = stored_size(preparation.size, header.orientation)
-    mirrored = mirrored_sides(header.orientation)
-    start, stop = window(header.shape, size, preparation.crop, mirrored)
-    size = fitted_size(stop - start, size, preparation.crop)
-    times = times_larger(stop - start, size)
-    shrinks = _is_jpeg(header) * times >= _SPARE * _RATIOS[1:]
-    return _Plan(start, stop, size, times, tf.reduce_sum(tf.cast(shrinks, tf.int32)))
+@functools.cache
+def _make_plan_reader(
+    preparation: Preparation, used: Sequence[int], alike: str
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Makes the function of an image's bytes and those values of its plan that are its own.
+
+    Args:
+        preparation: What is done to the images.
+        used: The decoders that are needed.
+        alike: The other values, by name, as JSON.
+    """
+    same = json.loads(alike)
+    names = [name for name in Plan._fields if name not in same]
+    lengths = [LENGTHS.get(name, 1) for name in names]
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([sum(lengths)], tf.int32)],
+        autograph=False,
+    )
+    def read(data: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        values = {name: tf.constant(value) for name, value in same.items()}
+        for name, value in zip(names, tf.split(own, lengths), strict=True):
+            values[name] = value if name in LENGTHS else value[0]
+        plan = Plan(**values)
+        return _finish(_decode_part(data, plan, used), plan, preparation)
+
+    return read
 
 
-def _is_jpeg(header: Header) -> tf.Tensor:
-    if header.kind is None:
-        return tf.constant(1, tf.int64)
-    return tf.cast(header.kind == JPEG, tf.int64)
+def _finish(part: tf.Tensor, plan: Plan, preparation: Preparation) -> tf.Tensor:
+    resized = resize(part, plan.size, plan.fits, preparation.crop)
+    padded = pad(turn(resized, plan.orientation), preparation.size, preparation.crop)
+    return tf.ensure_shape(padded, [*preparation.size, 3])
 
 
-def _decode_parts(data: tf.Tensor, header: Header, plans: Sequence[_Plan]) -> list[tf.Tensor]:
+def _decode_parts(data: tf.Tensor, plans: Sequence[Plan]) -> list[tf.Tensor]:
     """The part of each plan; decoded once, where all are the same."""
 
     def decode_each() -> list[tf.Tensor]:
-        return [_decode_part(data, header, plan) for plan in plans]
+        return [_decode_part(data, plan) for plan in plans]
 
     if len(plans) == 1:
         return decode_each()
-    wanted = [[plan.start, plan.stop, tf.cast(plan.choice, tf.int64)[None]] for plan in plans]
+    wanted = [[plan.decoder[None], plan.window, plan.start, plan.stop] for plan in plans]
     rows = tf.stack([tf.concat(each, axis=0) for each in wanted])
     return tf.cond(
         tf.reduce_all(rows == rows[0]),
-        lambda: [_decode_part(data, header, plans[0])] * len(plans),
+        lambda: [_decode_part(data, plans[0])] * len(plans),
         decode_each,
     )
 
 
-def _decode_part(data: tf.Tensor, header: Header, plan: _Plan) -> tf.Tensor:
-    """Decodes the part of a plan; of a JPEG no more, and not larger than needed."""
-    ratio = tf.gather(_RATIOS, plan.choice)
-    start, stop = (plan.start + ratio // 2) // ratio, (plan.stop + ratio // 2) // ratio
-    shape = -(-header.shape // ratio)
-    low = tf.maximum(start - _CHROMA_MARGIN, 0)
-    high = tf.minimum(stop + _CHROMA_MARGIN + _ALL_ROWS * _may_be_cut(data, header), shape)
-    window = tf.cast(tf.concat([low, high - low], 0), tf.int32)
-
-    decoders = {} if header.kind is None else other_decoders(data)
-    at = len(decoders)
-    for number, denominator in enumerate(_RATIOS.tolist()):
-        decoders[at + number] = functools.partial(
-            tf.image.decode_and_crop_jpeg, data, window, ratio=denominator, **JPEG_OPTIONS
+def _decode_part(data: tf.Tensor, plan: Plan, used: Sequence[int] = _ALL_DECODERS) -> tf.Tensor:
+    """Decodes the part of a plan, whose decoder is a place in `used`."""
+    decoders = other_decoders(data)
+    for number, ratio in enumerate(RATIOS):
+        decoders[JPEG + number] = functools.partial(
+            tf.image.decode_and_crop_jpeg, data, plan.window, ratio=ratio, **JPEG_OPTIONS
         )
-    kind = plan.choice if header.kind is None else header.kind + plan.choice
-    image = tf.switch_case(kind, decoders)
-    first = start - _is_jpeg(header) * low
-    return tf.strided_slice(image, first, first + stop - start, np.array([1, 1]))
+    image = _choose(plan.decoder, [decoders[each] for each in used])
+    return tf.strided_slice(image, plan.start, plan.stop, np.array([1, 1], np.int32))
 
 
-def _may_be_cut(data: tf.Tensor, header: Header) -> tf.Tensor:
-    """Whether a JPEG does not end like one: int64, 0 or 1.
-
-    TensorFlow does not read what lies below a part, nor notice where it is missing. So in this case
-    all rows down to the last are to be decoded.
-    """
-    with tf.control_dependencies([header.shape]):
-        end = tf.strings.substr(data, -2, 2)
-    return tf.cast(end != b"\xff\xd9", tf.int64)
+def _choose(place: tf.Tensor, functions: Sequence[Callable[[], tf.Tensor]]) -> tf.Tensor:
+    if len(functions) == 1:  # The graph does without what is never needed.
+        return functions[0]()
+    return tf.switch_case(place, dict(enumerate(functions)))

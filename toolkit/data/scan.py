@@ -4,18 +4,18 @@ import contextlib
 import hashlib
 import io
 import os
-import struct
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from toolkit.data.listing import ListedFile, Listing
+from toolkit.data.orientation import read_orientation
 from toolkit.data.parts import open_image
-from toolkit.data.table import FORMATS, HEADER, ImageTable, Problem
+from toolkit.data.table import FORMATS, HEADER, JPEG_END, ImageTable, Problem
 from toolkit.progress import Progress
 
 CHUNK = 1024
@@ -30,6 +30,7 @@ class _Header(NamedTuple):
     width: int
     orientation: int
     format: int
+    is_cut: bool
 
 
 class _Look(NamedTuple):
@@ -132,7 +133,6 @@ def _read_header(file: _File, max_pixels: int) -> str | _Header:
             width, height = image.size
             animated_webp = image.format == "WEBP" and getattr(image, "is_animated", False)
             kind = FORMATS.index("JPEG" if image.format == "MPO" else image.format or "")
-            orientation = _orientation(image) if kind == 0 and "exif" in image.info else 1
     except UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
     except Image.DecompressionBombError:
@@ -143,13 +143,11 @@ def _read_header(file: _File, max_pixels: int) -> str | _Header:
         return "an animated WebP image; only still ones are read"
     if width * height > max_pixels:
         return f"{width} x {height} pixels, more than --max-pixels {max_pixels:,}"
-    return _Header(height, width, orientation, kind)
+    if kind == FORMATS.index("JPEG"):
+        return _Header(height, width, read_orientation(file), kind, _is_cut(file))
+    return _Header(height, width, 1, kind, False)
 
 
-def _orientation(image: Image.Image) -> int:
-    """1 to 8; 0 where EXIF does not tell, or is damaged: whoever reads the pixels decides."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 0)
-    except (OSError, SyntaxError, ValueError, struct.error):
-        return 0
-    return value if value in range(1, 9) else 0
+def _is_cut(file: _File) -> bool:
+    file.seek(-len(JPEG_END), os.SEEK_END)
+    return file.read() != JPEG_END

@@ -17,12 +17,16 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded (100 megapixels: 300 MB of RGB)."""
 
+JPEG_END = b"\xff\xd9"
+"""A whole JPEG's last bytes, but for what others wrote behind it."""
+
 HEADER = np.dtype(
     [
         ("height", np.int32),  # As it is stored.
         ("width", np.int32),
-        ("orientation", np.uint8),  # In JPEGs what EXIF says, 1 to 8, 0 if unclear; otherwise 1.
+        ("orientation", np.uint8),  # In JPEGs what EXIF says, 1 to 8; otherwise 1.
         ("format", np.uint8),  # Its place in FORMATS.
+        ("is_cut", np.bool_),  # A JPEG that does not end like one.
     ]
 )
 

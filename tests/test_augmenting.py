@@ -27,6 +27,8 @@ def photos(tmp_path_factory):
     folder = write_images(tmp_path_factory.mktemp("augmenting") / "photos", 3)
     damaged = folder / "green" / "green-000.jpg"
     damaged.write_bytes(damaged.read_bytes()[:-400])
+    unusual = folder / "green" / "green-001.jpg"
+    Image.open(unusual).save(unusual, "GIF")  # It is read after the others.
     return folder
 
 

@@ -22,8 +22,8 @@ def image_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Streams a table's images, leaving out those that cannot be decoded.
 
-    They come in the table's order, but for unusual ones (turned, of a rare format, cut short) and
-    those that were to come in a batch with a damaged one, which follow at the end.
+    They come in the table's order, but for unusual ones (BMP, GIF) and those that were to come in
+    a batch with a damaged one, which follow at the end.
 
     Yields:
         Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255.01. The rows

@@ -22,9 +22,9 @@ class Header(NamedTuple):
         kind: One of the kinds above: int32.
         shape: (height, width) as it is stored: int64 [2]; (0, 0) for an unknown format.
         orientation: How it is to be turned, after EXIF: int32, 1 to 8.
-        is_cut: Whether it is a JPEG that does not end like one: int64, 0 or 1. TensorFlow does not
-            read what lies below a part, nor notice where it is missing: all rows down to the last
-            are to be decoded then.
+        is_cut: Whether it is a JPEG that does not end like one, so that it may be cut short: int64,
+            0 or 1. TensorFlow does not read what lies below a part, nor notice where it is missing:
+            all rows down to the last are to be decoded then.
     """
 
     kind: tf.Tensor

@@ -87,11 +87,11 @@ def make_plan(header: Header, preparation: Preparation) -> Plan:
 def can_be_planned(headers: np.ndarray, preparation: Preparation) -> np.ndarray:
     """Of which of a table's images the headers tell all that a plan needs: bool [N].
 
-    Whole and of a format that is decoded in one way: of nearly all.
+    Of nearly all: of JPEG, PNG and WebP.
     """
     pixels = headers["height"].astype(np.int64) * headers["width"]
-    known = (_KINDS[headers["format"]] >= 0) & ~headers["is_cut"]
-    return known & (pixels > 0) & (pixels <= preparation.max_pixels)
+    in_bounds = (pixels > 0) & (pixels <= preparation.max_pixels)
+    return in_bounds & (_KINDS[headers["format"]] >= 0)
 
 
 def plan_rows(headers: np.ndarray, preparation: Preparation) -> Plan:
@@ -101,7 +101,7 @@ def plan_rows(headers: np.ndarray, preparation: Preparation) -> Plan:
         kind=tf.constant(_KINDS[headers["format"]], tf.int32),
         shape=tf.constant(np.stack([headers["height"], headers["width"]], 1), tf.int64),
         orientation=tf.constant(headers["orientation"], tf.int32),
-        is_cut=tf.zeros([count], tf.int64),
+        is_cut=tf.constant(headers["is_cut"], tf.int64),
     )
     plan = make_plan(header, preparation)
     plan = plan._replace(size=tf.broadcast_to(plan.size, [count, 2]))

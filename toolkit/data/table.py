@@ -26,7 +26,7 @@ HEADER = np.dtype(
         ("width", np.int32),
         ("orientation", np.uint8),  # In JPEGs what EXIF says, 1 to 8; otherwise 1.
         ("format", np.uint8),  # Its place in FORMATS.
-        ("is_cut", np.bool_),  # A JPEG that does not end like one.
+        ("is_cut", np.bool_),  # It may be: a JPEG that does not end like one.
     ]
 )
 

@@ -90,9 +90,11 @@ def draw_augmentations(
         NoImagesError: None of them can be decoded.
     """
     shown = table.rows(np.unique(np.linspace(0, len(table) - 1, count).astype(int)))
-    rows, images = next(image_batches(shown, preparation, count), (None, None))
-    if images is None:
+    batches = list(image_batches(shown, preparation, count))
+    if not batches:
         raise NoImagesError(table.root)
+    rows, images = (np.concatenate(each) for each in zip(*batches, strict=True))
+    rows, images = np.sort(rows), images[np.argsort(rows)]
     contents = content_numbers(shown)[rows]
     draws = [_bytes(views.draw(images, contents, number)) for number in range(views.count)]
     drawn = [list(row) for row in zip(*draws, strict=True)]

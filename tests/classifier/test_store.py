@@ -282,6 +282,26 @@ def test_a_large_result_is_mapped_from_disk(tmp_path, monkeypatch):
     assert list(temporary.iterdir()) == []  # Its space is given back with the process.
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read there")
+def test_a_large_result_does_not_fill_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "IN_MEMORY_BYTES", 0)
+    store = ArrayStore(tmp_path / "store", (1 << 18,))
+    values = np.arange(40 << 18, dtype=np.float32).reshape(40, -1)
+    for start in range(0, 40, 4):
+        store.add([digest(k) for k in range(start, start + 4)], values[start : start + 4])
+    before = mapped_bytes()
+    read = store.read([digest(k) for k in range(40)])
+
+    assert mapped_bytes() - before < 8 << 20 < read.nbytes
+    np.testing.assert_array_equal(read, values)
+
+
+def mapped_bytes() -> int:
+    """Of this process's memory, what is mapped from files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * sum(int(s.split()[1]) for s in lines if s.startswith(("RssFile:", "RssShmem:")))
+
+
 def test_everything_may_be_deleted_while_it_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "SMALL_SHARD_BYTES", 0)  # Mapped ones, too.
     store = ArrayStore(tmp_path / "store", SHAPE)

@@ -91,7 +91,7 @@ class ArrayStore:
     def _find(self, digests: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Place of each digest in the shards laid end to end (-1: none), and the shards' starts."""
         starts = np.cumsum([0, *(len(shard) for shard in self._shards)])[:-1]
-        held = np.concatenate([np.empty(0, "S32"), *(s["digest"] for s in self._shards)])
+        held = np.concatenate([np.empty(0, "S32"), *map(_digests, self._shards)])
         order = np.argsort(held, kind="stable")
         wanted = np.array(digests, "S32")
         at = np.searchsorted(held, wanted, sorter=order)
@@ -150,7 +150,8 @@ class StoredRows:
 
         Args:
             indices: Of the rows.
-            out: Takes them, where that is all that will be taken: mapped shards then leave memory.
+            out: Takes them, where that is all that will be taken: mapped shards then leave memory,
+                and so do the rows, if they are mapped, until they are used.
         """
         rows = np.empty((len(indices), *self._row.shape), self._row.base) if out is None else out
         places = self._places[indices]
@@ -160,6 +161,7 @@ class StoredRows:
             rows[here] = self._shards[number]["row"][places[here] - self._starts[number]]
             if out is not None:
                 _forget(self._shards[number])
+                _forget(out)
         return rows
 
 
@@ -169,9 +171,16 @@ def _map(path: Path) -> np.ndarray:
     return np.array(shard) if shard.nbytes <= SMALL_SHARD_BYTES else shard
 
 
-def _forget(shard: np.ndarray) -> None:
-    """Gives the memory back that a mapped shard's pages take; they stay in the system's cache."""
-    mapping = getattr(shard, "_mmap", None)
+def _digests(shard: np.ndarray) -> np.ndarray:
+    """A copy of a shard's digests; they lie in so many of its pages that all are read for them."""
+    digests = shard["digest"].copy()
+    _forget(shard)
+    return digests
+
+
+def _forget(array: np.ndarray) -> None:
+    """Gives the memory back that a mapped array's pages take; they stay in the system's cache."""
+    mapping = getattr(array, "_mmap", None)
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
 

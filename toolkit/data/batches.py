@@ -22,8 +22,8 @@ def image_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Streams a table's images, leaving out those that cannot be decoded.
 
-    They come in the table's order, but for unusual ones (BMP, GIF) and those that were to come in
-    a batch with a damaged one, which follow at the end.
+    They come in the table's order, but for unusual ones (BMP, GIF, JPEGs that may be cut short) and
+    those that were to come in a batch with a damaged one, which follow at the end.
 
     Yields:
         Row numbers int64 [B] and images float32 [B, height, width, 3], values 0 to 255.01. The rows
@@ -68,18 +68,25 @@ def _readable(
 ) -> Iterator:
     """Batches of row numbers and images, or what is made of them, that begins with the rows."""
     missing = np.ones(len(table), bool)
-    for make, rows in (_planned, _can_be_planned(table, preparation)), (_singly, missing):
-        if rows.any():  # To make nothing ready would take as long.
-            batches = make(table, np.flatnonzero(rows), preparation, batch_size)
-            for batch in ahead(then(batches)).as_numpy_iterator():
-                missing[batch[0]] = False
-                yield batch
+
+    def stream(make: Callable[..., tf.data.Dataset], rows: np.ndarray) -> Iterator:
+        if not len(rows):
+            return  # To make nothing ready would take as long.
+        batches = make(table, rows, preparation, batch_size)
+        for batch in ahead(then(batches)).as_numpy_iterator():
+            missing[batch[0]] = False
+            yield batch
+
+    yield from stream(_planned, _plannable(table, preparation))
+    yield from stream(_singly, np.flatnonzero(missing))
 
 
-def _can_be_planned(table: ImageTable, preparation: Preparation) -> np.ndarray:
+def _plannable(table: ImageTable, preparation: Preparation) -> np.ndarray:
+    """The rows that can be planned: last those that may be cut, to damage no batch of others."""
     if table.headers is None:
-        return np.zeros(len(table), bool)
-    return can_be_planned(table.headers, preparation)
+        return np.empty(0, np.int64)
+    rows = np.flatnonzero(can_be_planned(table.headers, preparation))
+    return rows[np.argsort(table.headers["is_cut"][rows], kind="stable")]
 
 
 def _planned(

@@ -9,10 +9,13 @@ from toolkit.data.orientation import (
     HEAD_BYTES,
     LITTLE_ENDIAN,
     MARKER,
-    PLACES,
     SEGMENT_BYTES,
     TAG,
 )
+
+_ENTRIES = np.arange(ENTRIES, dtype=np.int32)
+_PLACES = np.stack([0 * _ENTRIES, 1 + 6 * _ENTRIES, 5 + 6 * _ENTRIES])
+"""Words from a directory's start to the count, and to each entry's tag and value."""
 
 # For each orientation, 0 unused: whether rows and columns are stored backwards, and whether an
 # upright image's rows are stored as columns.
@@ -37,17 +40,20 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
 
 
 def _read_segment(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """The orientation in the segment whose marker is at a place, 1 if it has none."""
+    """The orientation in the segment whose marker is at a place, 1 if it has none.
+
+    `toolkit.data.orientation` says where what lies in it.
+    """
     segment = tf.strings.substr(data, start, SEGMENT_BYTES)
     big, little = (
         tf.io.decode_raw(segment, tf.uint16, fixed_length=SEGMENT_BYTES, little_endian=order)
         for order in (False, True)
     )
     marker, order = tf.unstack(tf.gather(big, [0, 5]))
-    words = tf.cast(tf.where(order == LITTLE_ENDIAN, little, big), tf.int32)
-    places = 5 + tf.reduce_sum(tf.gather(words, [7, 8])) // 2 + PLACES
+    words = tf.cast(tf.where(order == int.from_bytes(LITTLE_ENDIAN), little, big), tf.int32)
+    places = 5 + tf.reduce_sum(tf.gather(words, [7, 8])) // 2 + _PLACES
     counts, tags, values = tf.unstack(tf.gather(words, tf.minimum(places, SEGMENT_BYTES // 2 - 1)))
-    valid = (tags == TAG) & (counts > ENTRIES) & (values <= 8) & (marker == MARKER)
+    valid = (tags == TAG) & (counts > _ENTRIES) & (values <= 8) & (marker == int.from_bytes(MARKER))
     return tf.maximum(tf.reduce_max(tf.where(valid, values, 1)), 1)
 
 

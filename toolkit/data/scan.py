@@ -19,6 +19,11 @@ from toolkit.data.table import FORMATS, HEADER, JPEG_END, ImageTable, Problem
 from toolkit.progress import Progress
 
 CHUNK = 1024
+FILES_AT_ONCE = 32
+"""What a thread is given: to hand over one file takes as long as to look at it."""
+
+HELD_BYTES = 8 << 20
+"""Smaller files are read by one call. Threads wait for each other's end of each call."""
 
 _File = io.BufferedReader | io.BytesIO
 
@@ -89,19 +94,29 @@ def _parallel(function: Callable, items: list) -> Iterator:
     """Maps in threads, in order, holding no more than one chunk of results."""
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
         for start in range(0, len(items), CHUNK):
-            yield from pool.map(function, items[start : start + CHUNK])
+            starts = range(start, min(start + CHUNK, len(items)), FILES_AT_ONCE)
+            parts = [items[at : at + FILES_AT_ONCE] for at in starts]
+            for results in pool.map(lambda part: [function(item) for item in part], parts):
+                yield from results
 
 
 def _look(root: os.PathLike[str], path: str, max_pixels: int) -> _Look | Problem:
     name = os.path.join(root, path)
     try:
         with open_image(name) as file:
-            found = _read_header(file, max_pixels)
+            held = io.BytesIO(file.read()) if _size(file) <= HELD_BYTES else file
+            found = _read_header(held, max_pixels)
             if isinstance(found, str):
                 return Problem(path, found)
-            return _Look(digest(file), found)
+            return _Look(digest(held), found)
     except OSError as error:
         return Problem(path, error.strerror or str(error))
+
+
+def _size(file: _File) -> int:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def digest(file: _File) -> str:

@@ -241,6 +241,7 @@ def test_the_order_is_the_listings_whatever_thread_is_faster(tmp_path, monkeypat
         return slow(file)
 
     monkeypatch.setattr(scan_module, "CHUNK", 7)
+    monkeypatch.setattr(scan_module, "FILES_AT_ONCE", 2)
     monkeypatch.setattr(scan_module, "digest", digest)
     chunked = scan(listing, MANY, quietly)
 
@@ -249,6 +250,27 @@ def test_the_order_is_the_listings_whatever_thread_is_faster(tmp_path, monkeypat
     for column in ("paths", "labels", "digests", "splits"):
         np.testing.assert_array_equal(getattr(whole, column), getattr(chunked, column))
     assert whole.problems == chunked.problems
+
+
+def test_a_large_file_gives_what_a_small_one_does(tmp_path, monkeypatch):
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    photo = draw_image((200, 10, 30), 1, (30, 40))
+    turned = _encode(photo, "JPEG", exif=tags)
+    _put(
+        tmp_path, {"a/1.jpg": turned, "a/2.jpg": turned + b"more", "b/3.png": _encode(photo, "PNG")}
+    )
+    held = _scan(tmp_path)
+    monkeypatch.setattr(scan_module, "HELD_BYTES", 0)
+    large = _scan(tmp_path)
+
+    assert held.headers.tolist() == [
+        (40, 30, 6, 0, False),
+        (40, 30, 6, 0, True),
+        (40, 30, 1, 1, False),
+    ]
+    np.testing.assert_array_equal(large.headers, held.headers)
+    np.testing.assert_array_equal(large.digests, held.digests)
 
 
 def test_progress_counts_every_file(tmp_path):

@@ -94,8 +94,9 @@ def _parallel(function: Callable, items: list) -> Iterator:
     """Maps in threads, in order, holding no more than one chunk of results."""
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
         for start in range(0, len(items), CHUNK):
-            starts = range(start, min(start + CHUNK, len(items)), FILES_AT_ONCE)
-            parts = [items[at : at + FILES_AT_ONCE] for at in starts]
+            chunk = items[start : start + CHUNK]
+            starts = range(0, len(chunk), FILES_AT_ONCE)
+            parts = [chunk[at : at + FILES_AT_ONCE] for at in starts]
             for results in pool.map(lambda part: [function(item) for item in part], parts):
                 yield from results
 

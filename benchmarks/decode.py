@@ -5,7 +5,8 @@ makes its data set or threads for it anew, as who reads photos once does; the fi
 system's cache. One round is not counted.
 
 - *toolkit*: `image_batches`, which feature passes read with: centred square, EXIF orientation,
-  resized with antialiasing, in batches of 32, damaged images left out.
+  resized with antialiasing, in batches of 32, damaged images left out. What the files' headers say
+  is known, since every job scans its files before, for their digests.
 - *image_dataset_from_directory*: Keras' function with its defaults (the whole photo, stretched,
   without antialiasing, whatever EXIF says).
 - *Pillow*: open, convert, `ImageOps.fit` (centred square, bilinear with antialiasing), NumPy; in a

@@ -64,7 +64,7 @@ def _find_value(segment: bytes) -> int:
     words = np.frombuffer(segment + b"\0" * (len(segment) % 2), f"{order}u2")
     count, entries = _directory(words)
     tags, values = entries[:count, 0], entries[:count, 4]
-    return max(1, *values[(tags == TAG) & (values <= 8)].tolist(), 1)
+    return max([1, *values[(tags == TAG) & (values <= 8)].tolist()])
 
 
 def _directory(words: np.ndarray) -> tuple[int, np.ndarray]:

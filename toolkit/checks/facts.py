@@ -8,7 +8,7 @@ from toolkit.data.batches import image_batches
 from toolkit.data.decoding_problems import decoding_problems
 from toolkit.data.perceptual_hash import THUMBNAIL_SIDE, WORDS, hash_thumbnails
 from toolkit.data.prepare import SQUASH, Preparation
-from toolkit.data.table import HEADER, ImageTable
+from toolkit.data.table import ImageTable
 from toolkit.progress import Progress
 
 BATCH_SIZE = 64
@@ -57,10 +57,9 @@ def gather_facts(table: ImageTable, max_pixels: int, progress: Progress) -> Fact
         numbers[rows], hashes[rows], read[rows] = _measure(images), hash_thumbnails(images), True
     problems = decoding_problems(table, list(np.flatnonzero(~read)), preparation)
     brightness, contrast, colour = numbers[read].T
-    headers = np.zeros(len(table), HEADER) if table.headers is None else table.headers
     return Facts(
         table=table.without(problems),
-        headers=headers[read],
+        headers=table.known_headers()[read],
         brightness=brightness,
         contrast=contrast,
         grey=colour < GREY_DIFFERENCE,

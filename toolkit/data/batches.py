@@ -1,16 +1,19 @@
 """Batches of prepared images, streamed from the files with tf.data."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from toolkit.data.load import make_loader
 from toolkit.data.mix import NONE
-from toolkit.data.plan import can_be_planned
 from toolkit.data.prepare import Preparation
-from toolkit.data.read import make_planned_reader, make_reader
+from toolkit.data.row_readers import (
+    ReadRow,
+    make_plain_row_reader,
+    make_planned_row_reader,
+    make_row_reader,
+    plannable_rows,
+)
 from toolkit.data.streams import ahead, epoch_numbers, epoch_rows
 from toolkit.data.table import ImageTable
 from toolkit.data.targets import make_labeller
@@ -72,60 +75,39 @@ def _readable(
     def stream(make: Callable[..., tf.data.Dataset], rows: np.ndarray) -> Iterator:
         if not len(rows):
             return  # To make nothing ready would take as long.
-        batches = make(table, rows, preparation, batch_size)
+        batches = make(table, preparation, batch_size, rows)
         for batch in ahead(then(batches)).as_numpy_iterator():
             missing[batch[0]] = False
             yield batch
 
-    yield from stream(_planned, _plannable(table, preparation))
+    yield from stream(_planned, plannable_rows(table, preparation))
     yield from stream(_singly, np.flatnonzero(missing))
 
 
-def _plannable(table: ImageTable, preparation: Preparation) -> np.ndarray:
-    """The rows that can be planned: last those that may be cut, to damage no batch of others."""
-    if table.headers is None:
-        return np.empty(0, np.int64)
-    rows = np.flatnonzero(can_be_planned(table.headers, preparation))
-    return rows[np.argsort(table.headers["is_cut"][rows], kind="stable")]
-
-
 def _planned(
-    table: ImageTable, rows: np.ndarray, preparation: Preparation, batch_size: int
+    table: ImageTable, preparation: Preparation, batch_size: int, rows: np.ndarray
 ) -> tf.data.Dataset:
     """Batches of images that can be planned, but those with a damaged one.
 
     Images go straight into their batch, which takes a twentieth less time than to collect those
     that could be decoded.
     """
-    return _read_rows(table.rows(rows), rows, preparation).batch(batch_size).ignore_errors()
+    read = make_planned_row_reader(table.rows(rows), preparation)
+    return _numbered(read, rows).batch(batch_size).ignore_errors()
 
 
 def _singly(
-    table: ImageTable, rows: np.ndarray, preparation: Preparation, batch_size: int
+    table: ImageTable, preparation: Preparation, batch_size: int, rows: np.ndarray
 ) -> tf.data.Dataset:
     """Batches of images of which nothing is known."""
-    unknown = dataclasses.replace(table.rows(rows), headers=None)
-    return _read_rows(unknown, rows, preparation).ignore_errors().batch(batch_size)
+    read = make_plain_row_reader(table.rows(rows), preparation)
+    return _numbered(read, rows).ignore_errors().batch(batch_size)
 
 
-def _read_rows(table: ImageTable, numbers: np.ndarray, preparation: Preparation) -> tf.data.Dataset:
-    """All images of a table, each with a number."""
-    read = _make_row_reader(table, preparation)
-    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(table)), numbers))
+def _numbered(read: ReadRow, numbers: np.ndarray) -> tf.data.Dataset:
+    """All images that a function reads, each with a number."""
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(numbers)), numbers))
     return rows.map(lambda row, number: (number, read(row)), num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _make_row_reader(
-    table: ImageTable, preparation: Preparation
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Makes the function that reads the image of a row, scalar int64."""
-    load, headers = make_loader(table), table.headers
-    files = tf.constant(table.files(), tf.string, shape=[len(table)])
-    if headers is not None and headers.size and can_be_planned(headers, preparation).all():
-        read_planned = make_planned_reader(headers, preparation)
-        return lambda row: read_planned(load(tf.gather(files, row)), row)
-    read = make_reader(preparation)
-    return lambda row: read(load(tf.gather(files, row)))
 
 
 def labelled_batches(
@@ -136,7 +118,7 @@ def labelled_batches(
     Returns:
         A data set of (float32 [B, height, width, 3], int32 [B]).
     """
-    read = _make_row_reader(table, preparation)
+    read = make_row_reader(table, preparation)
     rows = tf.data.Dataset.from_tensor_slices((np.arange(len(table)), table.labels))
     images = rows.map(lambda row, label: (read(row), label), num_parallel_calls=tf.data.AUTOTUNE)
     return ahead(images.batch(batch_size))
@@ -175,7 +157,7 @@ def training_batches(
         [B, classes], with a teacher [B, 2 classes]; `len(epochs)` times
         `steps_per_epoch(len(table), batch_size)` batches long.
     """
-    read = _make_row_reader(table, preparation)
+    read = make_row_reader(table, preparation)
     draw = _make_drawer(table, preparation, views)
     label = make_labeller(table, mix, views.seed, teacher)
 

@@ -105,6 +105,10 @@ class ImageTable:
         root = os.fsencode(self.root) + b"/"
         return [root + os.fsencode(path) for path in self.paths]
 
+    def known_headers(self) -> np.ndarray:
+        """The headers, `HEADER` [N]: zeros where no file was looked into."""
+        return np.zeros(len(self), HEADER) if self.headers is None else self.headers
+
     def counts(self) -> np.ndarray:
         """Images in each class: int [K]."""
         return np.bincount(self.labels, minlength=len(self.classes))
